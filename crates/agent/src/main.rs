@@ -1,0 +1,3 @@
+//! The program that runs on hosts.
+
+fn main() {}
