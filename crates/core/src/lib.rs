@@ -1,1 +1,10 @@
-//! placeholder
+//! The nouns of `provision` and its pure stages: configuration, resolving, planning, and the
+//! wire protocol's types. Nothing here reads a clock, a disk, a network or the environment.
+
+#[cfg(feature = "language")]
+pub mod config;
+pub mod model;
+pub mod plan;
+#[cfg(feature = "language")]
+pub mod resolve;
+pub mod wire;

@@ -1,0 +1,89 @@
+//! The kinds of resource, and the one table of their names.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of resource. The order is the order in which kinds are brought about where no dependency says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A group of users.
+    Group,
+    /// A user.
+    User,
+    /// A distribution package.
+    Package,
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A symbolic link.
+    Symlink,
+    /// A kernel parameter's live value.
+    Sysctl,
+    /// A command with a guard.
+    Command,
+    /// A systemd unit's state.
+    Unit,
+    /// A health check.
+    Probe,
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Group,
+        Self::User,
+        Self::Package,
+        Self::Directory,
+        Self::File,
+        Self::Symlink,
+        Self::Sysctl,
+        Self::Command,
+        Self::Unit,
+        Self::Probe,
+    ];
+
+    /// The kind's name in resource ids and reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.names().0
+    }
+
+    /// The name of the TOML table that declares resources of this kind.
+    #[must_use]
+    pub const fn table(self) -> &'static str {
+        self.names().1
+    }
+
+    const fn names(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Group => ("group", "groups"),
+            Self::User => ("user", "users"),
+            Self::Package => ("package", "packages"),
+            Self::Directory => ("directory", "directories"),
+            Self::File => ("file", "files"),
+            Self::Symlink => ("symlink", "symlinks"),
+            Self::Sysctl => ("sysctl", "sysctl"),
+            Self::Command => ("command", "commands"),
+            Self::Unit => ("unit", "units"),
+            Self::Probe => ("probe", "probes"),
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Kind {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or(())
+    }
+}

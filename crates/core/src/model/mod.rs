@@ -1,0 +1,51 @@
+//! The nouns that the stages share: plain values, compared, printed and serialised.
+//! They decide nothing and read nothing.
+
+mod command;
+mod desired;
+mod digest;
+mod fact;
+mod group;
+mod host_text;
+mod kind;
+mod machine;
+mod millis;
+mod mode;
+mod observed;
+mod origin;
+mod package;
+mod path;
+mod plan;
+mod probe;
+mod receipt;
+mod resource;
+mod run;
+mod sysctl;
+mod unit;
+mod user;
+
+pub use command::{CommandSpec, CommandState, Guard};
+pub use desired::{Blob, Connection, Desired, HostName, InvalidHostName};
+pub use digest::{Digest, InvalidDigest};
+pub use fact::Fact;
+pub use group::{GroupSpec, GroupState};
+pub use host_text::HostText;
+pub use kind::Kind;
+pub use machine::Machine;
+pub use millis::Millis;
+pub use mode::{InvalidMode, Mode};
+pub use observed::{HostFacts, Observed};
+pub use origin::Origin;
+pub use package::{InvalidPackageName, PackageSpec, PackageState, PackageWant, check_package_name};
+pub use path::{AbsPath, Content, DirectorySpec, FileSpec, InvalidPath, Owner, PathState, SymlinkSpec};
+pub use plan::{
+    Action, Blocker, Change, FieldChange, Moved, Op, PLAN_FORMAT, PathKind, Plan, PlannedEntry, Reason, Step,
+    TextChange, Unchanged, UnitVerb,
+};
+pub use probe::{Check, ProbeSpec, ProbeState};
+pub use receipt::{Applier, Entry, Outcome, Receipt};
+pub use resource::{Dependency, DependencyReason, InvalidResourceId, Resource, ResourceId, Spec, State};
+pub use run::{Holder, RunEvent, RunPhase, RunSummary, StepError};
+pub use sysctl::{SysctlSpec, SysctlState};
+pub use unit::{InvalidUnitName, OnChange, UnitName, UnitSpec, UnitState};
+pub use user::{UserSpec, UserState};

@@ -1,0 +1,217 @@
+//! A resource: its id, what it should be, what is there, and what it depends on. One variant per kind, so that
+//! adding a kind is led by the compiler from file to file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind, Origin, PackageSpec,
+    PackageState, PathState, ProbeSpec, ProbeState, SymlinkSpec, SysctlSpec, SysctlState, UnitSpec, UnitState,
+    UserSpec, UserState,
+};
+
+/// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ResourceId {
+    /// The kind.
+    pub kind: Kind,
+    /// The name: a path, a package's name, a sysctl key, …
+    pub name: String,
+}
+
+/// A text that is not a resource id.
+#[derive(Debug, thiserror::Error)]
+#[error("a resource is named \"kind:name\", such as \"file:/etc/motd\" or \"package:curl\"")]
+pub struct InvalidResourceId;
+
+impl ResourceId {
+    /// The id of the resource of this kind and name.
+    pub fn new(kind: Kind, name: impl Into<String>) -> Self {
+        Self {
+            kind,
+            name: name.into(),
+        }
+    }
+}
+
+impl fmt::Display for ResourceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.name)
+    }
+}
+
+impl FromStr for ResourceId {
+    type Err = InvalidResourceId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (kind, name) = text.split_once(':').ok_or(InvalidResourceId)?;
+        let kind = kind.parse().map_err(|()| InvalidResourceId)?;
+        if name.is_empty() {
+            Err(InvalidResourceId)
+        } else {
+            Ok(Self::new(kind, name))
+        }
+    }
+}
+
+impl TryFrom<String> for ResourceId {
+    type Error = InvalidResourceId;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<ResourceId> for String {
+    fn from(id: ResourceId) -> Self {
+        id.to_string()
+    }
+}
+
+/// What a resource should be.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the variants are the kinds, and their types are documented")]
+pub enum Spec {
+    Group(GroupSpec),
+    User(UserSpec),
+    Package(PackageSpec),
+    Directory(DirectorySpec),
+    File(FileSpec),
+    Symlink(SymlinkSpec),
+    Sysctl(SysctlSpec),
+    Command(CommandSpec),
+    Unit(UnitSpec),
+    Probe(ProbeSpec),
+}
+
+impl Spec {
+    /// The kind it is of.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Group(_) => Kind::Group,
+            Self::User(_) => Kind::User,
+            Self::Package(_) => Kind::Package,
+            Self::Directory(_) => Kind::Directory,
+            Self::File(_) => Kind::File,
+            Self::Symlink(_) => Kind::Symlink,
+            Self::Sysctl(_) => Kind::Sysctl,
+            Self::Command(_) => Kind::Command,
+            Self::Unit(_) => Kind::Unit,
+            Self::Probe(_) => Kind::Probe,
+        }
+    }
+
+    /// The id of the resource that it describes.
+    #[must_use]
+    pub fn id(&self) -> ResourceId {
+        let name = match self {
+            Self::Group(spec) => &spec.name,
+            Self::User(spec) => &spec.name,
+            Self::Package(spec) => &spec.name,
+            Self::Directory(spec) => spec.path.as_str(),
+            Self::File(spec) => spec.path.as_str(),
+            Self::Symlink(spec) => spec.path.as_str(),
+            Self::Sysctl(spec) => &spec.key,
+            Self::Command(spec) => &spec.name,
+            Self::Unit(spec) => spec.name.as_str(),
+            Self::Probe(spec) => &spec.name,
+        };
+        ResourceId::new(self.kind(), name)
+    }
+}
+
+/// What was found of a resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(
+    missing_docs,
+    reason = "the variants are the kinds (paths share one), and their types are documented"
+)]
+pub enum State {
+    Group(GroupState),
+    User(UserState),
+    Package(PackageState),
+    Path(PathState),
+    Sysctl(SysctlState),
+    Command(CommandState),
+    Unit(UnitState),
+    Probe(ProbeState),
+}
+
+impl State {
+    /// A digest of all that a plan may rest on. Text shown only for the diff is left out: the content's digest stands for it.
+    /// So are the words a guard or a probe said, which may differ from try to try.
+    #[must_use]
+    pub fn fingerprint(&self) -> Digest {
+        match self {
+            Self::Path(PathState::File {
+                content,
+                owner,
+                group,
+                mode,
+                text: _,
+            }) => Digest::of_json(&("file", content, owner, group, mode)),
+            Self::Command(CommandState { satisfied, detail: _ }) => Digest::of_json(&("command", satisfied)),
+            Self::Probe(ProbeState { passing, detail: _ }) => Digest::of_json(&("probe", passing)),
+            Self::Group(_) | Self::User(_) | Self::Package(_) | Self::Path(_) | Self::Sysctl(_) | Self::Unit(_) => {
+                Digest::of_json(self)
+            }
+        }
+    }
+}
+
+/// Why one resource waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DependencyReason {
+    /// It lies in that directory.
+    InDirectory,
+    /// It is owned by, or runs as, that user or group.
+    OwnedBy,
+    /// It names it: a unit's file, an executable, a target. A change of it triggers what depends.
+    Uses,
+    /// The configuration says so with `restart_on`. A change of it triggers what depends.
+    RestartOn,
+    /// The configuration says so with `after`.
+    After,
+    /// It is the unit that a probe checks, or one that must be up before any probe.
+    Checks,
+}
+
+impl DependencyReason {
+    /// Whether a change of the resource depended on restarts (or reloads) the unit that depends.
+    #[must_use]
+    pub const fn triggers(self) -> bool {
+        match self {
+            Self::Uses | Self::RestartOn => true,
+            Self::InDirectory | Self::OwnedBy | Self::After | Self::Checks => false,
+        }
+    }
+}
+
+/// One resource that must be brought about before another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Dependency {
+    /// The resource that comes first.
+    pub on: ResourceId,
+    /// Why.
+    pub reason: DependencyReason,
+}
+
+/// One thing that a host should have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resource {
+    /// What it should be.
+    pub spec: Spec,
+    /// Where it is declared.
+    pub origin: Origin,
+    /// What comes before it, sorted, each resource of this host; free of cycles over the whole host.
+    pub depends: Vec<Dependency>,
+}

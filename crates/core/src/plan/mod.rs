@@ -1,0 +1,1 @@
+//! Desired state, observed state and receipt to a plan. It decides, and it executes nothing.

@@ -1,0 +1,19 @@
+//! Every bound of the protocol in one place. Each has a test that hits it.
+
+/// The longest payload of one frame, in bytes. Checked before anything is allocated.
+pub const FRAME_BYTES: usize = 1 << 20;
+
+/// The longest message over all its frames, in bytes: a plan with its files, or an observation of some ten thousand resources.
+pub const MESSAGE_BYTES: usize = 64 << 20;
+
+/// How much a login shell may print before the agent's first frame, in bytes.
+pub const NOISE_BYTES: usize = 64 << 10;
+
+/// The longest text of a file that travels for a diff, in bytes.
+pub const DIFF_TEXT_BYTES: u64 = 256 << 10;
+
+/// The longest line of a step's output, in bytes; the rest of the line is cut.
+pub const OUTPUT_LINE_BYTES: usize = 4 << 10;
+
+/// How many lines of output a failure keeps.
+pub const ERROR_LINES: usize = 20;

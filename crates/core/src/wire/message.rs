@@ -1,0 +1,114 @@
+//! The messages. The agent answers each request in turn; a stream closes with an end frame on both sides.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Digest, Holder, HostFacts, HostText, Observed, Plan, RunEvent, RunSummary, Spec, UnitName};
+
+/// What the controller asks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// The first message of every stream. The agent answers with the same nonce, which shows that the answer
+    /// belongs to this stream and is not a login shell's noise.
+    Hello {
+        /// Random.
+        nonce: u64,
+    },
+    /// Look at these resources, and at those of the receipt. Answered by [`Response::Observed`].
+    Observe {
+        /// What to look at.
+        specs: Vec<Spec>,
+    },
+    /// Apply a plan. The agent stages it, starts a run that outlives the connection, and follows its journal:
+    /// answered by [`Response::Event`]s up to a final phase, or by [`Response::Refused`].
+    Apply(Box<Plan>),
+    /// Follow a run that was started before, from this event on. Answered as [`Request::Apply`].
+    Attach {
+        /// The run's plan.
+        plan_id: Digest,
+        /// How many of its events were already seen.
+        from: u64,
+    },
+    /// Tell of the last run, failed units and the lock. Answered by [`Response::Status`].
+    Status {
+        /// Units to tell of even when they have not failed.
+        units: BTreeSet<UnitName>,
+    },
+}
+
+/// Why a request was not taken up; nothing was changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Refusal {
+    /// Another run holds the lock.
+    Locked(Holder),
+    /// There is no run of that plan on this host.
+    NoSuchRun,
+    /// The plan was made for another installation.
+    OtherMachine {
+        /// The machine id found.
+        found: HostText,
+    },
+    /// The plan cannot be staged; the text says why.
+    Stage(HostText),
+}
+
+/// One unit in a status report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnitReport {
+    /// `ActiveState`.
+    pub active: HostText,
+    /// `SubState`.
+    pub sub: HostText,
+    /// `Result`, such as `exit-code`.
+    pub result: HostText,
+    /// How often systemd restarted it by itself.
+    pub restarts: u32,
+}
+
+/// How a host stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatusReport {
+    /// The host itself.
+    pub facts: HostFacts,
+    /// Seconds since boot.
+    pub uptime: u64,
+    /// The newest run.
+    pub last_run: Option<RunSummary>,
+    /// Who holds the lock.
+    pub lock: Option<Holder>,
+    /// Units in state failed, and those asked for; `Err` says why systemd could not be asked.
+    pub units: Result<BTreeMap<String, UnitReport>, HostText>,
+}
+
+/// What the agent answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Response {
+    /// To [`Request::Hello`].
+    Hello {
+        /// The request's nonce.
+        nonce: u64,
+        /// The agent's version.
+        version: String,
+    },
+    /// To [`Request::Observe`].
+    Observed(Box<Observed>),
+    /// One event of a run, with its number from 0.
+    Event {
+        /// The number.
+        number: u64,
+        /// The event.
+        event: RunEvent,
+    },
+    /// To [`Request::Status`].
+    Status(Box<StatusReport>),
+    /// The request was not taken up; nothing was changed.
+    Refused(Refusal),
+    /// The agent could not answer.
+    Error(HostText),
+}

@@ -1,0 +1,8 @@
+//! What controller and agent say to each other, and how it is framed. It opens no channel: bytes in, values out.
+
+mod frame;
+pub mod limits;
+mod message;
+
+pub use frame::{Decoder, FrameError, FrameKind, encode, encode_message};
+pub use message::{Refusal, Request, Response, StatusReport, UnitReport};
