@@ -80,8 +80,12 @@ pub enum Reason {
     VerifiesChanges,
     /// dpkg left the package half-way.
     HalfInstalled(HostText),
-    /// It was there before `provision` came.
+    /// It was there before `provision` came, so it stays.
     WasThereBefore,
+    /// It is no longer on the host.
+    AlreadyGone,
+    /// What it did cannot be undone, and needs no undoing.
+    NothingToUndo,
 }
 
 /// One attribute that changes.

@@ -1,1 +1,365 @@
-//! Desired state, observed state and receipt to a plan. It decides, and it executes nothing.
+//! Desired state, observed state and receipt to a plan. It decides everything and executes nothing: a synchronous
+//! function of values, without clock, randomness, disk or network.
+
+mod access;
+mod account;
+mod check;
+mod difference;
+mod order;
+mod package;
+mod path;
+mod removal;
+#[cfg(test)]
+mod simulate;
+mod sysctl;
+#[cfg(test)]
+mod tests;
+mod unit;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{
+    Action, Applier, Blocker, Change, Desired, Digest, Entry, Fact, HostText, Kind, Moved, Observed, Op, PLAN_FORMAT,
+    PathState, Plan, PlannedEntry, Reason, Receipt, Resource, ResourceId, Spec, State, Step, Unchanged,
+};
+use difference::{Difference, Edit};
+use order::Work;
+
+/// The plan that takes a host from what was observed to what is desired.
+///
+/// Resources that could not be observed become blockers: an unknown is never "no change" and never a removal.
+#[must_use]
+pub fn plan(desired: &Desired, observed: &Observed, by: &Applier) -> Plan {
+    let mut draft = Draft::new(desired, observed);
+    draft.removals();
+    draft.resources();
+    draft.units();
+    draft.probes();
+    draft.finish(by)
+}
+
+/// The digest of what a unit is started with: the specs of everything it uses. A unit last started with another one
+/// is due for a restart, even when an interrupted apply has already made the files equal.
+#[must_use]
+pub fn trigger(desired: &Desired, resource: &Resource) -> Digest {
+    let used: BTreeMap<&ResourceId, &Spec> = resource
+        .depends
+        .iter()
+        .filter(|dependency| dependency.reason.triggers())
+        .filter_map(|dependency| Some((&dependency.on, &desired.resources.get(&dependency.on)?.spec)))
+        .collect();
+    Digest::of_json(&used)
+}
+
+/// A plan in the making.
+struct Draft<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
+    receipt: Option<&'a Receipt>,
+    changes: BTreeMap<ResourceId, Change>,
+    work: Vec<Work>,
+    unchanged: Vec<Unchanged>,
+    blockers: Vec<Blocker>,
+    /// Paths that a removal in this plan makes free for another kind.
+    freed: BTreeSet<String>,
+}
+
+impl<'a> Draft<'a> {
+    fn new(desired: &'a Desired, observed: &'a Observed) -> Self {
+        let mut blockers = Vec::new();
+        let receipt = match &observed.receipt {
+            Fact::Known(receipt) => receipt.as_ref(),
+            Fact::Unknown(reason) => {
+                blockers.push(Blocker {
+                    id: ResourceId::new(Kind::File, "/var/lib/provision/current"),
+                    unknown: true,
+                    problem: reason.clone(),
+                    fix: "the record of what was applied cannot be read; look at it on the host before applying".into(),
+                    origin: None,
+                });
+                None
+            }
+        };
+        Self {
+            desired,
+            observed,
+            receipt,
+            changes: BTreeMap::new(),
+            work: Vec::new(),
+            unchanged: Vec::new(),
+            blockers,
+            freed: BTreeSet::new(),
+        }
+    }
+
+    fn entry(&self, id: &ResourceId) -> Option<&'a Entry> {
+        self.receipt?.entries.get(id)
+    }
+
+    /// The observed state, or a blocker.
+    fn state(&mut self, id: &ResourceId) -> Option<&'a State> {
+        let problem = match self.observed.resources.get(id) {
+            Some(Fact::Known(state)) => return Some(state),
+            Some(Fact::Unknown(reason)) => reason.clone(),
+            None => HostText::from("the agent did not report it"),
+        };
+        self.blockers.push(Blocker {
+            id: id.clone(),
+            unknown: true,
+            problem,
+            fix: "nothing is planned for what cannot be seen; remove the cause, then plan again".into(),
+            origin: self.desired.resources.get(id).map(|resource| resource.origin.clone()),
+        });
+        None
+    }
+
+    /// What the receipt holds and the configuration no longer does.
+    fn removals(&mut self) {
+        let Some(receipt) = self.receipt else { return };
+        for (id, entry) in &receipt.entries {
+            if self.desired.resources.contains_key(id) {
+                continue;
+            }
+            let Some(state) = self.state(id) else { continue };
+            let successor = path::kinds_at_a_path()
+                .map(|kind| ResourceId::new(kind, id.name.clone()))
+                .find(|other| path::is_path(id.kind) && self.desired.resources.contains_key(other));
+            if successor.is_some() {
+                self.freed.insert(id.name.clone());
+            }
+            let edit = removal::removal(entry, state, successor.is_some());
+            let moved = match difference::difference(&entry.spec, state, None) {
+                Difference::Same(_) => Moved::Configuration,
+                Difference::Edit(_) | Difference::Impossible { .. } => Moved::Both,
+            };
+            self.push(id, edit, moved, None, entry.depends.clone());
+        }
+    }
+
+    /// Every kind but those that look at the rest of the plan first.
+    fn resources(&mut self) {
+        for (id, resource) in &self.desired.resources {
+            if matches!(id.kind, Kind::Unit | Kind::Probe) {
+                continue;
+            }
+            let Some(mut state) = self.state(id) else { continue };
+            let absent = State::Path(PathState::Absent);
+            if path::is_path(id.kind) && self.freed.contains(&id.name) {
+                state = &absent;
+            }
+            let found = difference::difference(&resource.spec, state, Some(&self.desired.blobs));
+            let found = account::leave_groups(found, &resource.spec, self.entry(id), state);
+            self.take(id, resource, found, state);
+        }
+    }
+
+    fn units(&mut self) {
+        let changed: BTreeSet<ResourceId> = self
+            .changes
+            .values()
+            .filter(|change| matches!(change.action, Action::Create | Action::Update | Action::Run))
+            .map(|change| change.id.clone())
+            .collect();
+        // A unit may come with a package, or be made by a command: then systemd cannot know it yet.
+        let may_appear = changed
+            .iter()
+            .any(|id| matches!(id.kind, Kind::Package | Kind::Command));
+        for (id, resource) in &self.desired.resources {
+            let Spec::Unit(spec) = &resource.spec else { continue };
+            let Some(state) = self.state(id) else { continue };
+            let State::Unit(unit_state) = state else {
+                self.mismatch(id, resource);
+                continue;
+            };
+            let entry = self.entry(id);
+            let due = unit::Due {
+                changed: resource
+                    .depends
+                    .iter()
+                    .filter(|dependency| dependency.reason.triggers() && changed.contains(&dependency.on))
+                    .map(|dependency| dependency.on.clone())
+                    .collect(),
+                started_with_older: entry
+                    .and_then(|entry| entry.trigger)
+                    .is_some_and(|before| before != trigger(self.desired, resource)),
+                unfinished: self.receipt.is_some_and(|receipt| receipt.pending.contains(id)),
+                may_appear,
+            };
+            let found = unit::difference(spec, unit_state, &due);
+            self.take(id, resource, found, state);
+        }
+    }
+
+    fn probes(&mut self) {
+        let changes = self.changes.values().any(|change| change.action != Action::Forget);
+        for (id, resource) in &self.desired.resources {
+            let Spec::Probe(spec) = &resource.spec else { continue };
+            let Some(state) = self.state(id) else { continue };
+            let State::Probe(probe_state) = state else {
+                self.mismatch(id, resource);
+                continue;
+            };
+            let found = check::probe(spec, probe_state, changes);
+            self.take(id, resource, found, state);
+        }
+    }
+
+    /// The agent answered with the state of another kind; nothing can be said of the resource.
+    fn mismatch(&mut self, id: &ResourceId, resource: &Resource) {
+        self.blockers.push(Blocker {
+            id: id.clone(),
+            unknown: true,
+            problem: HostText::from("the agent reported a state of another kind"),
+            fix: "plan again; if it stays, the host's agent is not the one that was sent".into(),
+            origin: Some(resource.origin.clone()),
+        });
+    }
+
+    fn take(&mut self, id: &ResourceId, resource: &Resource, found: Difference, state: &State) {
+        match found {
+            Difference::Same(because) => self.unchanged.push(Unchanged {
+                id: id.clone(),
+                because,
+            }),
+            Difference::Impossible { problem, fix } => self.blockers.push(Blocker {
+                id: id.clone(),
+                unknown: false,
+                problem,
+                fix,
+                origin: Some(resource.origin.clone()),
+            }),
+            Difference::Edit(edit) => {
+                let moved = self.moved(id, &resource.spec, state, &edit);
+                self.push(id, edit, moved, Some(resource), resource.depends.clone());
+            }
+        }
+    }
+
+    /// Who moved: the specification since the last apply, the host since the last apply, or both.
+    fn moved(&self, id: &ResourceId, spec: &Spec, state: &State, edit: &Edit) -> Moved {
+        let Some(entry) = self.entry(id) else { return Moved::New };
+        if edit.action == Action::Restart {
+            return Moved::Neither;
+        }
+        let configuration = entry.spec != *spec;
+        let host = match &entry.spec {
+            Spec::Unit(spec) => unit::host_moved(spec, state),
+            Spec::Probe(_) => matches!(state, State::Probe(probe) if !probe.passing),
+            Spec::Group(_)
+            | Spec::User(_)
+            | Spec::Package(_)
+            | Spec::Directory(_)
+            | Spec::File(_)
+            | Spec::Symlink(_)
+            | Spec::Sysctl(_)
+            | Spec::Command(_) => !matches!(difference::difference(&entry.spec, state, None), Difference::Same(_)),
+        };
+        match (configuration, host) {
+            (true, true) => Moved::Both,
+            (true, false) => Moved::Configuration,
+            (false, true) => Moved::Host,
+            (false, false) => Moved::Neither,
+        }
+    }
+
+    fn push(
+        &mut self,
+        id: &ResourceId,
+        edit: Edit,
+        moved: Moved,
+        resource: Option<&Resource>,
+        depends: Vec<crate::model::Dependency>,
+    ) {
+        self.changes.insert(
+            id.clone(),
+            Change {
+                id: id.clone(),
+                action: edit.action,
+                fields: edit.fields,
+                text: edit.text,
+                reasons: edit.reasons,
+                moved,
+                origin: resource.map(|resource| resource.origin.clone()),
+                access: access::touches(id, self.desired),
+            },
+        );
+        self.work.push(Work {
+            id: id.clone(),
+            removal: resource.is_none(),
+            depends,
+            ops: edit.ops,
+            settle: edit.settle,
+        });
+    }
+
+    fn finish(mut self, by: &Applier) -> Plan {
+        let steps = order::steps(std::mem::take(&mut self.work), self.desired);
+        let preconditions = self
+            .changes
+            .keys()
+            .filter(|id| id.kind != Kind::Probe)
+            .filter_map(|id| Some((id.clone(), self.observed.resources.get(id)?.known()?.fingerprint())))
+            .collect();
+        let entries = self.desired.resources.iter().map(|(id, resource)| {
+            let entry = PlannedEntry {
+                spec: resource.spec.clone(),
+                depends: resource.depends.clone(),
+                trigger: (id.kind == Kind::Unit).then(|| trigger(self.desired, resource)),
+            };
+            (id.clone(), entry)
+        });
+        let pending = self
+            .changes
+            .values()
+            .filter(|change| change.id.kind == Kind::Unit && self.desired.resources.contains_key(&change.id));
+        Plan {
+            format: PLAN_FORMAT,
+            host: self.desired.host.clone(),
+            machine_id: self.observed.facts.machine_id.clone(),
+            base_generation: self.receipt.map_or(0, |receipt| receipt.generation),
+            by: by.clone(),
+            preconditions,
+            entries: entries.collect(),
+            pending: pending.map(|change| change.id.clone()).collect(),
+            blobs: blobs(&steps, self.desired),
+            changes: in_step_order(self.changes, &steps),
+            unchanged: self.unchanged,
+            blockers: self.blockers,
+            steps,
+        }
+    }
+}
+
+/// The content that the steps write.
+fn blobs(steps: &[Step], desired: &Desired) -> BTreeMap<Digest, crate::model::Blob> {
+    steps
+        .iter()
+        .filter_map(|step| match &step.op {
+            Op::WriteFile(spec) => {
+                let blob = desired.blobs.get(&spec.content.sha256)?;
+                Some((spec.content.sha256, blob.clone()))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+/// The changes as they will happen.
+fn in_step_order(mut changes: BTreeMap<ResourceId, Change>, steps: &[Step]) -> Vec<Change> {
+    let mut ordered: Vec<Change> = steps
+        .iter()
+        .flat_map(|step| &step.covers)
+        .filter_map(|id| changes.remove(id))
+        .collect();
+    ordered.extend(changes.into_values());
+    ordered
+}
+
+/// Whether a change is planned only because something else is: used to tell apart cause and consequence in reports.
+#[must_use]
+pub fn is_consequence(change: &Change) -> bool {
+    change
+        .reasons
+        .iter()
+        .all(|reason| matches!(reason, Reason::Triggered { .. } | Reason::VerifiesChanges))
+}

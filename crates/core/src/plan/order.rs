@@ -1,0 +1,184 @@
+//! The order of a plan's steps: removals first and in reverse, then what is declared, each after what it depends on.
+//! Packages that can go together do; systemd reads its files once before it is told anything. It changes no decision.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::model::{Dependency, Desired, Kind, Millis, Op, ResourceId, Step, UnitName};
+
+/// The operations of one change.
+pub(super) struct Work {
+    pub(super) id: ResourceId,
+    pub(super) removal: bool,
+    pub(super) depends: Vec<Dependency>,
+    pub(super) ops: Vec<Op>,
+    pub(super) settle: Option<(UnitName, Millis)>,
+}
+
+/// Where systemd looks for unit files (systemd.unit(5), the system manager's load path).
+const UNIT_DIRECTORIES: [&str; 4] = [
+    "/etc/systemd/system/",
+    "/run/systemd/system/",
+    "/usr/lib/systemd/system/",
+    "/lib/systemd/system/",
+];
+
+/// Orders the work into steps.
+pub(super) fn steps(work: Vec<Work>, desired: &Desired) -> Vec<Step> {
+    let (removals, rest): (Vec<_>, Vec<_>) = work.into_iter().partition(|work| work.removal);
+    let mut removals = sorted(removals, None);
+    removals.reverse();
+    let mut steps = Steps::default();
+    for work in removals.into_iter().chain(sorted(rest, Some(desired))) {
+        steps.add(work);
+    }
+    steps.finish()
+}
+
+/// A topological order; ties go by kind, then by name. With `desired`, dependencies count through resources that
+/// do not change. What a cycle leaves over (resolving refuses cycles) comes last, so that nothing is lost.
+fn sorted(work: Vec<Work>, desired: Option<&Desired>) -> Vec<Work> {
+    let ids: BTreeSet<ResourceId> = work.iter().map(|work| work.id.clone()).collect();
+    let mut waits: BTreeMap<ResourceId, BTreeSet<ResourceId>> = BTreeMap::new();
+    for item in &work {
+        let direct = item.depends.iter().map(|dependency| dependency.on.clone());
+        waits.insert(item.id.clone(), reach(direct, &ids, desired));
+    }
+    let mut work: BTreeMap<ResourceId, Work> = work.into_iter().map(|work| (work.id.clone(), work)).collect();
+    let mut ordered = Vec::with_capacity(work.len());
+    while !work.is_empty() {
+        // ResourceId orders by kind first, and Kind's order is the order of preference.
+        let next = work
+            .keys()
+            .find(|id| waits[*id].is_empty())
+            .or_else(|| work.keys().next())
+            .cloned();
+        let Some(item) = next.and_then(|id| work.remove(&id)) else {
+            break;
+        };
+        waits.remove(&item.id);
+        for on in waits.values_mut() {
+            on.remove(&item.id);
+        }
+        ordered.push(item);
+    }
+    ordered
+}
+
+/// The changing resources that are reached over any number of unchanged ones.
+fn reach(
+    from: impl Iterator<Item = ResourceId>,
+    changing: &BTreeSet<ResourceId>,
+    desired: Option<&Desired>,
+) -> BTreeSet<ResourceId> {
+    let mut found = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    let mut queue: Vec<_> = from.collect();
+    while let Some(id) = queue.pop() {
+        if !seen.insert(id.clone()) {
+            continue;
+        }
+        if changing.contains(&id) {
+            found.insert(id);
+        } else if let Some(resource) = desired.and_then(|desired| desired.resources.get(&id)) {
+            queue.extend(resource.depends.iter().map(|dependency| dependency.on.clone()));
+        }
+    }
+    found
+}
+
+#[derive(Default)]
+struct Steps {
+    steps: Vec<Step>,
+    /// A unit file has changed since systemd last read them.
+    stale: bool,
+    /// Started units that have not been watched yet, and what that will cover.
+    settling: BTreeMap<UnitName, Millis>,
+    settling_covers: BTreeSet<ResourceId>,
+}
+
+impl Steps {
+    fn add(&mut self, work: Work) {
+        if work.id.kind == Kind::Probe {
+            self.settle();
+        }
+        let last = work.ops.len().saturating_sub(1);
+        for (number, op) in work.ops.into_iter().enumerate() {
+            let settles = work.settle.is_some();
+            let covers = if number == last && !settles {
+                [work.id.clone()].into()
+            } else {
+                BTreeSet::new()
+            };
+            self.push(op, covers);
+        }
+        if let Some((unit, settle)) = work.settle {
+            self.settling.insert(unit, settle);
+            self.settling_covers.insert(work.id);
+        }
+    }
+
+    fn push(&mut self, op: Op, covers: BTreeSet<ResourceId>) {
+        match &op {
+            Op::Packages { install, remove } => {
+                if let Some(Step {
+                    op:
+                        Op::Packages {
+                            install: with,
+                            remove: without,
+                        },
+                    covers: all,
+                }) = self.steps.last_mut()
+                {
+                    with.extend(install.clone());
+                    without.extend(remove.clone());
+                    all.extend(covers);
+                    return;
+                }
+            }
+            Op::DaemonReload => self.stale = false,
+            Op::Unit { .. } if self.stale => {
+                self.steps.push(Step {
+                    op: Op::DaemonReload,
+                    covers: BTreeSet::new(),
+                });
+                self.stale = false;
+            }
+            _ => {}
+        }
+        self.stale |= changes_unit_file(&op);
+        self.steps.push(Step { op, covers });
+    }
+
+    fn settle(&mut self) {
+        if !self.settling.is_empty() {
+            let op = Op::Settle(std::mem::take(&mut self.settling));
+            self.steps.push(Step {
+                op,
+                covers: std::mem::take(&mut self.settling_covers),
+            });
+        }
+    }
+
+    fn finish(mut self) -> Vec<Step> {
+        if self.stale {
+            self.steps.push(Step {
+                op: Op::DaemonReload,
+                covers: BTreeSet::new(),
+            });
+        }
+        self.settle();
+        self.steps
+    }
+}
+
+fn changes_unit_file(op: &Op) -> bool {
+    let path = match op {
+        Op::WriteFile(spec) => &spec.path,
+        Op::MakeSymlink(spec) => &spec.path,
+        Op::RemovePath { path, .. } | Op::RestoreFile { path, .. } => path,
+        _ => return false,
+    };
+    UNIT_DIRECTORIES
+        .iter()
+        .any(|directory| path.as_str().starts_with(directory))
+}

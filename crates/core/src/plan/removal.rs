@@ -1,0 +1,228 @@
+//! What happens to a resource that leaves the configuration: what `provision` made goes, what was there before comes
+//! back, and what it never changed stays.
+
+use std::collections::BTreeSet;
+
+use super::account::unchanged_user;
+use super::difference::{Edit, changes};
+use super::unit;
+use crate::model::{
+    AbsPath, Action, DirectorySpec, Entry, FieldChange, GroupState, HostText, Op, PackageSpec, PackageState, PathKind,
+    PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec, SysctlState, UserSpec, UserState,
+};
+
+/// `replaced` says that another kind is declared at the same path, so that restoring would only be in its way.
+pub(super) fn removal(entry: &Entry, state: &State, replaced: bool) -> Edit {
+    let edit = match (&entry.spec, state) {
+        (Spec::File(spec), State::Path(state)) => path(&spec.path, PathKind::File, entry, state, replaced),
+        (Spec::Symlink(spec), State::Path(state)) => path(&spec.path, PathKind::Symlink, entry, state, replaced),
+        (Spec::Directory(spec), State::Path(state)) => path(&spec.path, PathKind::Directory, entry, state, replaced),
+        (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
+        (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl(spec, entry, state),
+        (Spec::Group(spec), State::Group(GroupState::Present { .. })) if was_absent(entry) => Some(Edit::new(
+            Action::Remove,
+            Reason::LeftConfiguration,
+            Op::DeleteGroup {
+                name: spec.name.clone(),
+            },
+        )),
+        (Spec::User(spec), State::User(state)) => user(spec, entry, state),
+        (Spec::Unit(spec), State::Unit(state)) => match &entry.original {
+            Some(State::Unit(original)) => {
+                let verbs = unit::restore(spec, original, state);
+                let action = if original.load.untrusted() == "not-found" {
+                    Action::Remove
+                } else {
+                    Action::Restore
+                };
+                (!verbs.is_empty()).then(|| {
+                    Edit::new(
+                        action,
+                        Reason::LeftConfiguration,
+                        Op::Unit {
+                            name: spec.name.clone(),
+                            verbs,
+                        },
+                    )
+                })
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    edit.unwrap_or_else(|| forget(entry, state))
+}
+
+/// Whether it was not there before `provision` made it.
+fn was_absent(entry: &Entry) -> bool {
+    match &entry.original {
+        Some(State::Path(PathState::Absent))
+        | Some(State::Package(PackageState::Absent))
+        | Some(State::Group(GroupState::Absent))
+        | Some(State::User(UserState::Absent)) => true,
+        Some(_) | None => false,
+    }
+}
+
+fn forget(entry: &Entry, state: &State) -> Edit {
+    let reason = match (&entry.original, state) {
+        (_, State::Path(PathState::Absent) | State::Package(PackageState::Absent)) => Reason::AlreadyGone,
+        (_, State::Group(GroupState::Absent) | State::User(UserState::Absent)) => Reason::AlreadyGone,
+        (Some(State::Command(_) | State::Probe(_)), _) => Reason::NothingToUndo,
+        (None | Some(_), State::Command(_) | State::Probe(_)) => Reason::NothingToUndo,
+        (None | Some(_), _) => Reason::WasThereBefore,
+    };
+    let mut edit = Edit::new(Action::Forget, Reason::LeftConfiguration, Op::Forget);
+    edit.reasons.push(reason);
+    edit
+}
+
+fn path(path: &AbsPath, kind: PathKind, entry: &Entry, state: &PathState, replaced: bool) -> Option<Edit> {
+    let as_left = matches!(
+        (kind, state),
+        (PathKind::File, PathState::File { .. })
+            | (PathKind::Symlink, PathState::Symlink { .. })
+            | (PathKind::Directory, PathState::Directory { .. })
+    );
+    if !as_left {
+        return None;
+    }
+    let remove = || {
+        let op = Op::RemovePath {
+            path: path.clone(),
+            what: kind,
+        };
+        Edit::new(Action::Remove, Reason::LeftConfiguration, op)
+    };
+    if replaced {
+        return Some(remove());
+    }
+    match entry.original.as_ref()? {
+        State::Path(PathState::Absent) => Some(remove()),
+        State::Path(original) if same_path(original, state) => None,
+        State::Path(PathState::File {
+            content,
+            owner,
+            group,
+            mode,
+            ..
+        }) => {
+            let op = Op::RestoreFile {
+                path: path.clone(),
+                content: *content,
+                owner: owner.id,
+                group: group.id,
+                mode: *mode,
+            };
+            Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op))
+        }
+        State::Path(PathState::Directory { owner, group, mode }) => {
+            let (owner, group) = (owner.id.to_string(), group.id.to_string());
+            let spec = DirectorySpec {
+                path: path.clone(),
+                owner,
+                group,
+                mode: *mode,
+            };
+            let op = Op::SetAttributes {
+                path: spec.path.clone(),
+                owner: spec.owner.clone(),
+                group: spec.group.clone(),
+                mode: spec.mode,
+            };
+            let fields = match super::path::directory(&spec, state) {
+                super::Difference::Edit(edit) => edit.fields,
+                super::Difference::Same(_) | super::Difference::Impossible { .. } => Vec::new(),
+            };
+            Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(fields))
+        }
+        State::Path(PathState::Symlink { target }) => {
+            let op = Op::MakeSymlink(SymlinkSpec {
+                path: path.clone(),
+                target: target.untrusted().to_owned(),
+            });
+            Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op))
+        }
+        _ => None,
+    }
+}
+
+/// Equal but for the text that travels only for a diff.
+fn same_path(left: &PathState, right: &PathState) -> bool {
+    State::Path(left.clone()).fingerprint() == State::Path(right.clone()).fingerprint()
+}
+
+fn package(spec: &PackageSpec, entry: &Entry, state: &PackageState) -> Option<Edit> {
+    let found = match state {
+        PackageState::Absent => return None,
+        PackageState::Installed { version } => version,
+        PackageState::Broken { status } => status,
+    };
+    if !was_absent(entry) {
+        return None;
+    }
+    let op = Op::Packages {
+        install: [].into(),
+        remove: [spec.name.clone()].into(),
+    };
+    let field = FieldChange {
+        field: "version".into(),
+        before: Some(found.clone()),
+        after: None,
+    };
+    Some(Edit::new(Action::Remove, Reason::LeftConfiguration, op).with_fields(vec![field]))
+}
+
+fn sysctl(spec: &SysctlSpec, entry: &Entry, state: &SysctlState) -> Option<Edit> {
+    let (Some(State::Sysctl(SysctlState::Live(original))), SysctlState::Live(live)) = (&entry.original, state) else {
+        return None;
+    };
+    if original == live {
+        return None;
+    }
+    let value = original.untrusted().to_owned();
+    let fields = vec![changes("live value", live.clone(), original.escaped())];
+    let op = Op::SetSysctl(SysctlSpec {
+        key: spec.key.clone(),
+        value,
+    });
+    Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(fields))
+}
+
+fn user(spec: &UserSpec, entry: &Entry, state: &UserState) -> Option<Edit> {
+    let UserState::Present { groups, .. } = state else {
+        return None;
+    };
+    if was_absent(entry) {
+        let op = Op::DeleteUser {
+            name: spec.name.clone(),
+        };
+        return Some(Edit::new(Action::Remove, Reason::LeftConfiguration, op));
+    }
+    let Some(State::User(UserState::Present { groups: original, .. })) = &entry.original else {
+        return None;
+    };
+    let leave: BTreeSet<String> = spec
+        .groups
+        .iter()
+        .filter(|name| {
+            let name = HostText::from(name.as_str());
+            groups.contains(&name) && !original.contains(&name)
+        })
+        .cloned()
+        .collect();
+    if leave.is_empty() {
+        return None;
+    }
+    let names = leave.iter().cloned().collect::<Vec<_>>().join(", ");
+    let field = FieldChange {
+        field: "leaves groups".into(),
+        before: Some(HostText::new(names)),
+        after: None,
+    };
+    let op = Op::ModifyUser {
+        change: unchanged_user(spec),
+        leave,
+    };
+    Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(vec![field]))
+}

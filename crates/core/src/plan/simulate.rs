@@ -1,0 +1,274 @@
+//! A host that does exactly what a plan's steps say, for the property that a plan leaves nothing to plan.
+
+use std::collections::BTreeSet;
+
+use crate::model::{
+    CommandState, Entry, Fact, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState, PathKind, PathState,
+    Plan, ProbeState, Receipt, ResourceId, Spec, State, SysctlState, UnitState, UnitVerb, UserState,
+};
+
+/// What an observation finds after the plan's steps.
+pub(super) fn simulate(plan: &Plan, before: &Observed) -> Observed {
+    let mut host = before.clone();
+    for step in &plan.steps {
+        apply(&step.op, &mut host);
+    }
+    let old = before.receipt.known().cloned().flatten();
+    let entries = plan.entries.iter().map(|(id, planned)| {
+        let earlier = old.as_ref().and_then(|receipt| receipt.entries.get(id));
+        let changed = plan.changes.iter().any(|change| change.id == *id);
+        let found = || before.resources.get(id).and_then(Fact::known).cloned();
+        let original = earlier
+            .and_then(|entry| entry.original.clone())
+            .or_else(|| changed.then(found).flatten());
+        let entry = Entry {
+            spec: planned.spec.clone(),
+            depends: planned.depends.clone(),
+            original,
+            trigger: planned.trigger,
+        };
+        (id.clone(), entry)
+    });
+    host.receipt = Fact::Known(Some(Receipt {
+        generation: plan.base_generation + 1,
+        plan_id: plan.id(),
+        at: 0,
+        by: [].into(),
+        outcome: Outcome::Confirmed,
+        entries: entries.collect(),
+        pending: BTreeSet::new(),
+    }));
+    host
+}
+
+fn owner(name: &str) -> Owner {
+    Owner {
+        id: name.parse().unwrap_or(1),
+        name: name.parse::<u32>().is_err().then(|| HostText::from(name)),
+    }
+}
+
+fn set(host: &mut Observed, spec: &Spec, state: State) {
+    host.resources.insert(spec.id(), Fact::Known(state));
+}
+
+fn apply(op: &Op, host: &mut Observed) {
+    match op {
+        Op::WriteFile(spec) => {
+            let state = PathState::File {
+                content: spec.content,
+                owner: owner(&spec.owner),
+                group: owner(&spec.group),
+                mode: spec.mode,
+                text: None,
+            };
+            set(host, &Spec::File(spec.clone()), State::Path(state));
+        }
+        Op::SetAttributes {
+            path,
+            owner: user,
+            group: team,
+            mode: bits,
+        } => {
+            for fact in at_path(host, path.as_str()) {
+                if let Fact::Known(State::Path(
+                    PathState::File {
+                        owner: o,
+                        group: g,
+                        mode: m,
+                        ..
+                    }
+                    | PathState::Directory {
+                        owner: o,
+                        group: g,
+                        mode: m,
+                    },
+                )) = fact
+                {
+                    (*o, *g, *m) = (owner(user), owner(team), *bits);
+                }
+            }
+        }
+        Op::MakeDirectory(spec) => {
+            let state = PathState::Directory {
+                owner: owner(&spec.owner),
+                group: owner(&spec.group),
+                mode: spec.mode,
+            };
+            set(host, &Spec::Directory(spec.clone()), State::Path(state));
+        }
+        Op::MakeSymlink(spec) => {
+            let state = PathState::Symlink {
+                target: HostText::from(spec.target.as_str()),
+            };
+            set(host, &Spec::Symlink(spec.clone()), State::Path(state));
+        }
+        Op::RemovePath {
+            path,
+            what: PathKind::File | PathKind::Symlink | PathKind::Directory,
+        } => {
+            for fact in at_path(host, path.as_str()) {
+                *fact = Fact::Known(State::Path(PathState::Absent));
+            }
+        }
+        Op::RestoreFile {
+            path,
+            content,
+            owner: user,
+            group: team,
+            mode,
+        } => {
+            for fact in at_path(host, path.as_str()) {
+                let state = PathState::File {
+                    content: *content,
+                    owner: Owner { id: *user, name: None },
+                    group: Owner { id: *team, name: None },
+                    mode: *mode,
+                    text: None,
+                };
+                *fact = Fact::Known(State::Path(state));
+            }
+        }
+        Op::Packages { install, remove } => {
+            for (id, fact) in &mut host.resources {
+                if let Some(version) = install.get(&id.name).filter(|_| is(id, "package")) {
+                    let version = HostText::from(version.as_deref().unwrap_or("1"));
+                    *fact = Fact::Known(State::Package(PackageState::Installed { version }));
+                }
+                if is(id, "package") && remove.contains(&id.name) {
+                    *fact = Fact::Known(State::Package(PackageState::Absent));
+                }
+            }
+        }
+        Op::SetSysctl(spec) => {
+            let live = SysctlState::Live(HostText::from(spec.value.as_str()));
+            set(host, &Spec::Sysctl(spec.clone()), State::Sysctl(live));
+        }
+        Op::DaemonReload => {
+            for fact in host.resources.values_mut() {
+                if let Fact::Known(State::Unit(state)) = fact {
+                    state.needs_reload = false;
+                    if state.load.untrusted() == "not-found" {
+                        *state = loaded();
+                    }
+                }
+            }
+        }
+        Op::Unit { name, verbs } => {
+            for (id, fact) in &mut host.resources {
+                let Fact::Known(State::Unit(state)) = fact else {
+                    continue;
+                };
+                if id.name != name.as_str() {
+                    continue;
+                }
+                if state.load.untrusted() == "not-found" {
+                    *state = loaded();
+                }
+                for verb in verbs {
+                    match verb {
+                        UnitVerb::Enable => state.enabled = "enabled".into(),
+                        UnitVerb::Disable => state.enabled = "disabled".into(),
+                        UnitVerb::Stop => state.active = "inactive".into(),
+                        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => state.active = "active".into(),
+                    }
+                }
+            }
+        }
+        Op::Settle(_) | Op::Forget => {}
+        Op::CreateGroup(spec) => {
+            let state = GroupState::Present {
+                gid: spec.gid.unwrap_or(900),
+            };
+            set(host, &Spec::Group(spec.clone()), State::Group(state));
+        }
+        Op::SetGroupId { name, gid } => {
+            let id = ResourceId::new(crate::model::Kind::Group, name);
+            host.resources
+                .insert(id, Fact::Known(State::Group(GroupState::Present { gid: *gid })));
+        }
+        Op::DeleteGroup { name } => {
+            let id = ResourceId::new(crate::model::Kind::Group, name);
+            host.resources.insert(id, Fact::Known(State::Group(GroupState::Absent)));
+        }
+        Op::CreateUser(spec) => {
+            let text = |value: Option<String>| HostText::new(value.unwrap_or_default());
+            let state = UserState::Present {
+                uid: spec.uid.unwrap_or(1000),
+                group: owner(spec.group.as_deref().unwrap_or(&spec.name)),
+                groups: spec.groups.iter().map(|name| HostText::from(name.as_str())).collect(),
+                home: text(spec.home.as_ref().map(ToString::to_string)),
+                shell: text(spec.shell.as_ref().map(ToString::to_string)),
+                comment: text(spec.comment.clone()),
+            };
+            set(host, &Spec::User(spec.clone()), State::User(state));
+        }
+        Op::ModifyUser { change, leave } => {
+            let id = ResourceId::new(crate::model::Kind::User, &change.name);
+            let Some(Fact::Known(State::User(UserState::Present {
+                uid,
+                group,
+                groups,
+                home,
+                shell,
+                comment,
+            }))) = host.resources.get_mut(&id)
+            else {
+                return;
+            };
+            *uid = change.uid.unwrap_or(*uid);
+            if let Some(name) = &change.group {
+                *group = owner(name);
+            }
+            groups.extend(change.groups.iter().map(|name| HostText::from(name.as_str())));
+            groups.retain(|name| !leave.contains(name.untrusted()));
+            for (field, value) in [
+                (home, change.home.as_ref().map(ToString::to_string)),
+                (shell, change.shell.as_ref().map(ToString::to_string)),
+                (comment, change.comment.clone()),
+            ] {
+                if let Some(value) = value {
+                    *field = HostText::new(value);
+                }
+            }
+        }
+        Op::DeleteUser { name } => {
+            let id = ResourceId::new(crate::model::Kind::User, name);
+            host.resources.insert(id, Fact::Known(State::User(UserState::Absent)));
+        }
+        Op::Run(spec) => {
+            let state = CommandState {
+                satisfied: true,
+                detail: "ran".into(),
+            };
+            set(host, &Spec::Command(spec.clone()), State::Command(state));
+        }
+        Op::Probe(spec) => {
+            let state = ProbeState {
+                passing: true,
+                detail: "passes".into(),
+            };
+            set(host, &Spec::Probe(spec.clone()), State::Probe(state));
+        }
+    }
+}
+
+fn is(id: &ResourceId, kind: &str) -> bool {
+    id.kind.name() == kind
+}
+
+fn at_path<'a>(host: &'a mut Observed, path: &'a str) -> impl Iterator<Item = &'a mut Fact<State>> {
+    host.resources
+        .iter_mut()
+        .filter(move |(id, _)| super::path::is_path(id.kind) && id.name == path)
+        .map(|(_, fact)| fact)
+}
+
+fn loaded() -> UnitState {
+    UnitState {
+        load: "loaded".into(),
+        enabled: "disabled".into(),
+        active: "inactive".into(),
+        needs_reload: false,
+    }
+}

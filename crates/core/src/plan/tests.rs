@@ -1,0 +1,712 @@
+//! What every plan must hold, whatever the host and the configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+
+use super::simulate::simulate;
+use super::{plan, trigger};
+use crate::model::*;
+
+fn by() -> Applier {
+    Applier {
+        who: "ada@desk".into(),
+        commit: None,
+        version: "0".into(),
+    }
+}
+
+fn facts() -> HostFacts {
+    let text = HostText::from("x");
+    HostFacts {
+        machine_id: text.clone(),
+        boot_id: text.clone(),
+        hostname: text.clone(),
+        os: text.clone(),
+        os_version: text.clone(),
+        arch: text.clone(),
+        kernel: text,
+    }
+}
+
+fn path(text: &str) -> AbsPath {
+    AbsPath::new(text).unwrap()
+}
+
+fn file(at: &str, text: &str, mode: &str) -> Spec {
+    Spec::File(FileSpec {
+        path: path(at),
+        content: Content::of(text.as_bytes()),
+        owner: "root".into(),
+        group: "root".into(),
+        mode: mode.parse().unwrap(),
+        validate: None,
+        sensitive: false,
+    })
+}
+
+fn found_file(text: &str, mode: &str) -> State {
+    let root = || Owner {
+        id: 0,
+        name: Some("root".into()),
+    };
+    State::Path(PathState::File {
+        content: Content::of(text.as_bytes()),
+        owner: root(),
+        group: root(),
+        mode: mode.parse().unwrap(),
+        text: Some(text.into()),
+    })
+}
+
+fn unit(name: &str) -> Spec {
+    Spec::Unit(UnitSpec {
+        name: UnitName::new(name).unwrap(),
+        enabled: Some(true),
+        active: Some(true),
+        on_change: OnChange::Restart,
+        settle: Millis::seconds(1),
+    })
+}
+
+fn found_unit(enabled: &str, active: &str) -> State {
+    State::Unit(UnitState {
+        load: "loaded".into(),
+        enabled: enabled.into(),
+        active: active.into(),
+        needs_reload: false,
+    })
+}
+
+fn not_found() -> State {
+    State::Unit(UnitState {
+        load: "not-found".into(),
+        enabled: "".into(),
+        active: "inactive".into(),
+        needs_reload: false,
+    })
+}
+
+fn on(id: &str, reason: DependencyReason) -> Dependency {
+    Dependency {
+        on: id.parse().unwrap(),
+        reason,
+    }
+}
+
+fn desired(specs: Vec<(Spec, Vec<Dependency>)>) -> Desired {
+    let origin = Origin {
+        file: "hosts/a.toml".into(),
+        line: 1,
+        column: 1,
+    };
+    let resources = specs.into_iter().map(|(spec, depends)| {
+        (
+            spec.id(),
+            Resource {
+                spec,
+                origin: origin.clone(),
+                depends,
+            },
+        )
+    });
+    Desired {
+        host: HostName::new("a").unwrap(),
+        connection: Connection::Local,
+        tags: BTreeSet::new(),
+        machine: None,
+        resources: resources.collect(),
+        blobs: BTreeMap::new(),
+    }
+}
+
+fn observed(states: Vec<(&str, State)>) -> Observed {
+    let resources = states
+        .into_iter()
+        .map(|(id, state)| (id.parse().unwrap(), Fact::Known(state)))
+        .collect();
+    Observed {
+        facts: facts(),
+        receipt: Fact::Known(None),
+        last_run: None,
+        lock: None,
+        resources,
+    }
+}
+
+fn receipt(desired: &Desired, originals: Vec<(&str, State)>) -> Receipt {
+    let originals: BTreeMap<ResourceId, State> = originals
+        .into_iter()
+        .map(|(id, state)| (id.parse().unwrap(), state))
+        .collect();
+    let entries = desired.resources.iter().map(|(id, resource)| {
+        let entry = Entry {
+            spec: resource.spec.clone(),
+            depends: resource.depends.clone(),
+            original: originals.get(id).cloned(),
+            trigger: (id.kind == Kind::Unit).then(|| trigger(desired, resource)),
+        };
+        (id.clone(), entry)
+    });
+    Receipt {
+        generation: 7,
+        plan_id: Digest::of(b""),
+        at: 0,
+        by: BTreeMap::new(),
+        outcome: Outcome::Confirmed,
+        entries: entries.collect(),
+        pending: BTreeSet::new(),
+    }
+}
+
+fn change<'a>(plan: &'a Plan, id: &str) -> &'a Change {
+    plan.changes
+        .iter()
+        .find(|change| change.id.to_string() == id)
+        .unwrap_or_else(|| panic!("{id} in {plan:#?}"))
+}
+
+const UNIT_FILE: &str = "/etc/systemd/system/a.service";
+
+/// A unit with its file, as every service has it.
+fn service(text: &str) -> Desired {
+    desired(vec![
+        (file(UNIT_FILE, text, "0644"), vec![]),
+        (
+            unit("a.service"),
+            vec![on(&format!("file:{UNIT_FILE}"), DependencyReason::Uses)],
+        ),
+    ])
+}
+
+#[test]
+fn a_new_service_is_written_read_enabled_started_and_watched_in_this_order() {
+    let observed = observed(vec![
+        (&format!("file:{UNIT_FILE}"), State::Path(PathState::Absent)),
+        ("unit:a.service", not_found()),
+    ]);
+    let plan = plan(&service("x"), &observed, &by());
+    assert!(plan.blockers.is_empty(), "{:?}", plan.blockers);
+    let names: Vec<_> = plan.steps.iter().map(|step| format!("{:?}", step.op)).collect();
+    let order = ["WriteFile", "DaemonReload", "Unit", "Settle"];
+    assert_eq!(names.len(), order.len(), "{names:#?}");
+    for (name, start) in names.iter().zip(order) {
+        assert!(name.starts_with(start), "{name} is not {start}");
+    }
+    let Op::Unit { verbs, .. } = &plan.steps[2].op else {
+        panic!()
+    };
+    assert_eq!(verbs, &[UnitVerb::Enable, UnitVerb::Start]);
+    assert_eq!(plan.pending.len(), 1);
+}
+
+#[test]
+fn a_changed_file_restarts_the_unit_once_and_says_why() {
+    let desired = service("new");
+    let mut observed = observed(vec![
+        (&format!("file:{UNIT_FILE}"), found_file("old", "0644")),
+        ("unit:a.service", found_unit("enabled", "active")),
+    ]);
+    observed.receipt = Fact::Known(Some(receipt(&service("old"), vec![])));
+    let plan = plan(&desired, &observed, &by());
+    let unit = change(&plan, "unit:a.service");
+    assert_eq!(unit.action, Action::Restart);
+    assert_eq!(
+        unit.reasons,
+        [Reason::Triggered {
+            by: format!("file:{UNIT_FILE}").parse().unwrap()
+        }]
+    );
+    assert_eq!(change(&plan, &format!("file:{UNIT_FILE}")).moved, Moved::Configuration);
+    let restarts = plan
+        .steps
+        .iter()
+        .filter(|step| matches!(step.op, Op::Unit { .. }))
+        .count();
+    assert_eq!(restarts, 1);
+}
+
+#[test]
+fn an_interrupted_apply_still_owes_the_restart() {
+    let desired = service("new");
+    let states = vec![
+        (format!("file:{UNIT_FILE}"), found_file("new", "0644")),
+        ("unit:a.service".to_owned(), found_unit("enabled", "active")),
+    ];
+    let states: Vec<_> = states.iter().map(|(id, state)| (id.as_str(), state.clone())).collect();
+    // The file was written and journaled; the unit was still started with the old one.
+    let mut observed_older = observed(states.clone());
+    let mut left = receipt(&service("new"), vec![]);
+    let unit_id: ResourceId = "unit:a.service".parse().unwrap();
+    left.entries.get_mut(&unit_id).unwrap().trigger = Some(Digest::of(b"older"));
+    observed_older.receipt = Fact::Known(Some(left));
+    let older = plan(&desired, &observed_older, &by());
+    assert_eq!(change(&older, "unit:a.service").reasons, [Reason::StartedWithOlder]);
+    // A heal of a change by hand: the digest is the same, and only the pending list knows.
+    let mut observed_pending = observed(states);
+    let mut left = receipt(&service("new"), vec![]);
+    left.pending.insert(unit_id);
+    observed_pending.receipt = Fact::Known(Some(left));
+    let pending = plan(&desired, &observed_pending, &by());
+    assert_eq!(change(&pending, "unit:a.service").reasons, [Reason::Unfinished]);
+}
+
+#[test]
+fn who_moved_is_told_apart() {
+    let old = desired(vec![(file("/etc/x", "old", "0644"), vec![])]);
+    let new = desired(vec![(file("/etc/x", "new", "0644"), vec![])]);
+    for (declared, found, moved) in [
+        (&old, "by hand", Moved::Host),
+        (&new, "old", Moved::Configuration),
+        (&new, "by hand", Moved::Both),
+    ] {
+        let mut observed = observed(vec![("file:/etc/x", found_file(found, "0644"))]);
+        observed.receipt = Fact::Known(Some(receipt(&old, vec![])));
+        assert_eq!(
+            change(&plan(declared, &observed, &by()), "file:/etc/x").moved,
+            moved,
+            "{found}"
+        );
+        observed.receipt = Fact::Known(None);
+        assert_eq!(
+            change(&plan(declared, &observed, &by()), "file:/etc/x").moved,
+            Moved::New,
+            "{found}"
+        );
+    }
+}
+
+#[test]
+fn what_was_there_before_comes_back_and_what_we_made_goes() {
+    let none = desired(vec![]);
+    let had = desired(vec![(file("/etc/x", "ours", "0644"), vec![])]);
+    for (original, action) in [
+        (Some(State::Path(PathState::Absent)), Action::Remove),
+        (Some(found_file("theirs", "0644")), Action::Restore),
+        (None, Action::Forget),
+    ] {
+        let mut observed = observed(vec![("file:/etc/x", found_file("ours", "0644"))]);
+        let originals = original.into_iter().map(|state| ("file:/etc/x", state)).collect();
+        observed.receipt = Fact::Known(Some(receipt(&had, originals)));
+        assert_eq!(change(&plan(&none, &observed, &by()), "file:/etc/x").action, action);
+    }
+}
+
+#[test]
+fn removals_go_in_reverse_and_before_what_is_new() {
+    let had = service("x");
+    let mut observed = observed(vec![
+        (&format!("file:{UNIT_FILE}"), found_file("x", "0644")),
+        ("unit:a.service", found_unit("enabled", "active")),
+        ("file:/etc/new", State::Path(PathState::Absent)),
+    ]);
+    let originals = vec![
+        ("unit:a.service", not_found()),
+        ("file:/etc/systemd/system/a.service", State::Path(PathState::Absent)),
+    ];
+    observed.receipt = Fact::Known(Some(receipt(&had, originals)));
+    let plan = plan(&desired(vec![(file("/etc/new", "", "0644"), vec![])]), &observed, &by());
+    let ops: Vec<_> = plan.steps.iter().map(|step| &step.op).collect();
+    let Op::Unit { verbs, .. } = ops[0] else {
+        panic!("{ops:#?}")
+    };
+    assert_eq!(verbs, &[UnitVerb::Disable, UnitVerb::Stop]);
+    assert!(matches!(ops[1], Op::RemovePath { .. }), "{ops:#?}");
+    assert!(matches!(ops[2], Op::WriteFile(_)), "{ops:#?}");
+    assert!(matches!(ops[3], Op::DaemonReload), "{ops:#?}");
+}
+
+#[test]
+fn a_path_that_changes_its_kind_is_freed_first() {
+    let had = desired(vec![(file("/srv/x", "ours", "0644"), vec![])]);
+    let link = Spec::Symlink(SymlinkSpec {
+        path: path("/srv/x"),
+        target: "/srv/y".into(),
+    });
+    let mut observed = observed(vec![
+        ("file:/srv/x", found_file("ours", "0644")),
+        ("symlink:/srv/x", found_file("ours", "0644")),
+    ]);
+    observed.receipt = Fact::Known(Some(receipt(&had, vec![("file:/srv/x", found_file("theirs", "0600"))])));
+    let plan = plan(&desired(vec![(link, vec![])]), &observed, &by());
+    assert!(plan.blockers.is_empty(), "{:?}", plan.blockers);
+    assert!(matches!(plan.steps[0].op, Op::RemovePath { .. }));
+    assert!(matches!(plan.steps[1].op, Op::MakeSymlink(_)));
+}
+
+#[test]
+fn what_is_in_the_way_is_named_and_nothing_is_planned_for_it() {
+    let want = desired(vec![(file("/etc/x", "x", "0644"), vec![])]);
+    let root = || Owner {
+        id: 0,
+        name: Some("root".into()),
+    };
+    for state in [
+        PathState::Directory {
+            owner: root(),
+            group: root(),
+            mode: "0755".parse().unwrap(),
+        },
+        PathState::Symlink { target: "/y".into() },
+        PathState::Other {
+            what: "a socket".into(),
+        },
+    ] {
+        let plan = plan(&want, &observed(vec![("file:/etc/x", State::Path(state))]), &by());
+        assert!(plan.steps.is_empty() && !plan.blockers[0].unknown, "{plan:#?}");
+    }
+}
+
+#[test]
+fn packages_go_together_unless_something_stands_between_them() {
+    let package = |name: &str| {
+        Spec::Package(PackageSpec {
+            name: name.into(),
+            want: PackageWant::Present,
+        })
+    };
+    let absent = || State::Package(PackageState::Absent);
+    let want = desired(vec![
+        (package("aa"), vec![]),
+        (package("bb"), vec![]),
+        (
+            package("cc"),
+            vec![on("file:/etc/apt/sources.list.d/c.list", DependencyReason::After)],
+        ),
+        (file("/etc/apt/sources.list.d/c.list", "x", "0644"), vec![]),
+    ]);
+    let observed = observed(vec![
+        ("package:aa", absent()),
+        ("package:bb", absent()),
+        ("package:cc", absent()),
+        ("file:/etc/apt/sources.list.d/c.list", State::Path(PathState::Absent)),
+    ]);
+    let plan = plan(&want, &observed, &by());
+    let installs: Vec<_> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.op {
+            Op::Packages { install, .. } => Some(install.keys().cloned().collect::<Vec<_>>()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        installs,
+        [vec!["aa".to_owned(), "bb".to_owned()], vec!["cc".to_owned()]]
+    );
+}
+
+#[test]
+fn a_user_leaves_only_the_groups_that_we_put_it_in() {
+    let user = |groups: &[&str]| {
+        Spec::User(UserSpec {
+            name: "bot".into(),
+            uid: None,
+            group: None,
+            groups: groups.iter().map(ToString::to_string).collect(),
+            home: None,
+            create_home: false,
+            shell: None,
+            comment: None,
+            system: true,
+        })
+    };
+    let found = |groups: &[&str]| {
+        State::User(UserState::Present {
+            uid: 1000,
+            group: Owner {
+                id: 1000,
+                name: Some("bot".into()),
+            },
+            groups: groups.iter().map(|name| HostText::from(*name)).collect(),
+            home: "/".into(),
+            shell: "/bin/sh".into(),
+            comment: "".into(),
+        })
+    };
+    let had = desired(vec![(user(&["adm", "docker", "video"]), vec![])]);
+    let mut observed = observed(vec![("user:bot", found(&["adm", "docker", "video", "foreign"]))]);
+    observed.receipt = Fact::Known(Some(receipt(&had, vec![("user:bot", found(&["adm", "foreign"]))])));
+    let plan = plan(&desired(vec![(user(&["video"]), vec![])]), &observed, &by());
+    let Op::ModifyUser { leave, .. } = &plan.steps[0].op else {
+        panic!("{plan:#?}")
+    };
+    assert_eq!(leave, &["docker".to_owned()].into());
+}
+
+/// One resource of each kind with a choice of declared and found states.
+fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State>>, bool)> {
+    let at = format!("/srv/{number}");
+    let root = || Owner {
+        id: 0,
+        name: Some("root".into()),
+    };
+    let modes = prop_oneof![Just("0644"), Just("0600"), Just("0755")];
+    let found_path = {
+        prop_oneof![
+            Just(State::Path(PathState::Absent)),
+            ("[ab]", modes.clone()).prop_map(|(text, mode)| found_file(&text, mode)),
+            modes.clone().prop_map(move |mode| State::Path(PathState::Directory {
+                owner: root(),
+                group: root(),
+                mode: mode.parse().unwrap()
+            })),
+            Just(State::Path(PathState::Symlink { target: "/x".into() })),
+        ]
+    };
+    let path_kind = prop_oneof![
+        ("[ab]", modes.clone()).prop_map({
+            let at = at.clone();
+            move |(text, mode)| file(&at, &text, mode)
+        }),
+        modes.prop_map({
+            let at = at.clone();
+            move |mode| {
+                Spec::Directory(DirectorySpec {
+                    path: path(&at),
+                    owner: "root".into(),
+                    group: "root".into(),
+                    mode: mode.parse().unwrap(),
+                })
+            }
+        }),
+        "/[xy]".prop_map(move |target| Spec::Symlink(SymlinkSpec {
+            path: path(&at),
+            target
+        })),
+    ];
+    let package = (
+        prop_oneof![
+            Just(PackageWant::Present),
+            Just(PackageWant::Absent),
+            Just(PackageWant::Version("2".into()))
+        ],
+        prop_oneof![
+            Just(PackageState::Absent),
+            Just(PackageState::Installed { version: "1".into() }),
+            Just(PackageState::Broken {
+                status: "half-configured".into()
+            })
+        ],
+    )
+        .prop_map(move |(want, state)| {
+            (
+                Spec::Package(PackageSpec {
+                    name: format!("p{number}"),
+                    want,
+                }),
+                State::Package(state),
+            )
+        });
+    let sysctl = ("[12]", "[12]").prop_map(move |(value, live)| {
+        let spec = SysctlSpec {
+            key: format!("vm.k{number}"),
+            value,
+        };
+        (
+            Spec::Sysctl(spec),
+            State::Sysctl(SysctlState::Live(HostText::new(live))),
+        )
+    });
+    let group = (any::<Option<bool>>(), any::<Option<bool>>()).prop_map(move |(want, have)| {
+        let spec = GroupSpec {
+            name: format!("g{number}"),
+            gid: want.map(u32::from),
+            system: false,
+        };
+        let state = have.map_or(GroupState::Absent, |gid| GroupState::Present { gid: u32::from(gid) });
+        (Spec::Group(spec), State::Group(state))
+    });
+    let units = (
+        any::<Option<bool>>(),
+        any::<Option<bool>>(),
+        any::<(bool, bool, bool)>(),
+    )
+        .prop_map(move |(enabled, active, (is_enabled, is_active, needs_reload))| {
+            let Spec::Unit(mut spec) = unit(&format!("u{number}.service")) else {
+                unreachable!()
+            };
+            (spec.enabled, spec.active) = (enabled, active);
+            let State::Unit(mut state) = found_unit(
+                if is_enabled { "enabled" } else { "disabled" },
+                if is_active { "active" } else { "failed" },
+            ) else {
+                unreachable!()
+            };
+            state.needs_reload = needs_reload;
+            (Spec::Unit(spec), State::Unit(state))
+        });
+    let command = any::<bool>().prop_map(move |satisfied| {
+        let spec = CommandSpec {
+            name: format!("c{number}"),
+            run: vec!["true".into()],
+            guard: Guard::Creates(path("/x")),
+            user: None,
+            cwd: None,
+            env: BTreeMap::new(),
+            timeout: Millis::seconds(1),
+        };
+        (
+            Spec::Command(spec),
+            State::Command(CommandState {
+                satisfied,
+                detail: "".into(),
+            }),
+        )
+    });
+    let probe = any::<bool>().prop_map(move |passing| {
+        let spec = ProbeSpec {
+            name: format!("q{number}"),
+            check: Check::Tcp {
+                address: "127.0.0.1:1".into(),
+            },
+            timeout: Millis::seconds(1),
+            interval: Millis::seconds(1),
+            threshold: 1,
+        };
+        (
+            Spec::Probe(spec),
+            State::Probe(ProbeState {
+                passing,
+                detail: "".into(),
+            }),
+        )
+    });
+    let pair = prop_oneof![
+        (path_kind, found_path).boxed(),
+        package.boxed(),
+        sysctl.boxed(),
+        group.boxed(),
+        units.boxed(),
+        command.boxed(),
+        probe.boxed(),
+    ];
+    // Unknown now and then; declared or only in the receipt.
+    (pair, 0..8u8, any::<bool>()).prop_map(|((spec, state), luck, declared)| {
+        let fact = if luck == 0 {
+            Fact::unknown("permission denied")
+        } else {
+            Fact::Known(state)
+        };
+        (spec, Some(fact), declared || luck > 4)
+    })
+}
+
+type World = Vec<(Spec, Option<Fact<State>>, bool)>;
+
+fn world() -> impl Strategy<Value = World> {
+    (0usize..8).prop_flat_map(|count| (0..count).map(any_resource).collect::<Vec<_>>())
+}
+
+fn build(world: &World) -> (Desired, Observed) {
+    let mut before = None;
+    let declared = desired(
+        world
+            .iter()
+            .filter(|(_, _, declared)| *declared)
+            .map(|(spec, _, _)| {
+                // Each unit uses the resource before it, where that is a file.
+                let depends = match (&before, spec) {
+                    (Some(on), Spec::Unit(_)) => vec![Dependency {
+                        on: ResourceId::clone(on),
+                        reason: DependencyReason::Uses,
+                    }],
+                    _ => vec![],
+                };
+                before = matches!(spec, Spec::File(_)).then(|| spec.id());
+                (spec.clone(), depends)
+            })
+            .collect(),
+    );
+    let mut observed = observed(vec![]);
+    observed.resources = world
+        .iter()
+        .filter_map(|(spec, fact, _)| Some((spec.id(), fact.clone()?)))
+        .collect();
+    let left: Vec<_> = world
+        .iter()
+        .filter(|(_, _, declared)| !declared)
+        .map(|(spec, _, _)| (spec.clone(), vec![]))
+        .collect();
+    if !left.is_empty() {
+        let had = desired(left);
+        let originals: Vec<_> = had
+            .resources
+            .keys()
+            .enumerate()
+            .filter(|(number, _)| number % 2 == 0)
+            .map(|(_, id)| (id.to_string(), absent(id.kind)))
+            .collect();
+        let originals = originals
+            .iter()
+            .filter_map(|(id, state)| Some((id.as_str(), state.clone()?)))
+            .collect();
+        observed.receipt = Fact::Known(Some(receipt(&had, originals)));
+    }
+    (declared, observed)
+}
+
+fn absent(kind: Kind) -> Option<State> {
+    match kind {
+        Kind::Group => Some(State::Group(GroupState::Absent)),
+        Kind::User => Some(State::User(UserState::Absent)),
+        Kind::Package => Some(State::Package(PackageState::Absent)),
+        Kind::Directory | Kind::File | Kind::Symlink => Some(State::Path(PathState::Absent)),
+        Kind::Sysctl => Some(State::Sysctl(SysctlState::Live("9".into()))),
+        Kind::Unit => Some(not_found()),
+        Kind::Command | Kind::Probe => None,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn doing_what_a_plan_says_leaves_nothing_to_plan(world in world()) {
+        let (desired, observed) = build(&world);
+        let first = plan(&desired, &observed, &by());
+        if !first.blockers.is_empty() {
+            // Such a plan is never applied.
+            return Ok(());
+        }
+        let second = plan(&desired, &simulate(&first, &observed), &by());
+        prop_assert!(second.is_empty(), "{:#?}\nthen {:#?}", first, second);
+    }
+
+    #[test]
+    fn an_unknown_is_never_a_change_nor_no_change(world in world()) {
+        let (desired, observed) = build(&world);
+        let plan = plan(&desired, &observed, &by());
+        for (id, fact) in &observed.resources {
+            let managed = desired.resources.contains_key(id)
+                || observed.receipt.known().and_then(Option::as_ref).is_some_and(|receipt| receipt.entries.contains_key(id));
+            let told = plan.changes.iter().any(|change| change.id == *id) || plan.unchanged.iter().any(|same| same.id == *id);
+            let blocked = plan.blockers.iter().any(|blocker| blocker.id == *id && blocker.unknown);
+            if managed {
+                prop_assert_eq!(matches!(fact, Fact::Unknown(_)), blocked, "{}", id);
+            }
+            prop_assert!(!(blocked && told), "{}", id);
+        }
+    }
+
+    #[test]
+    fn every_change_has_a_reason_and_exactly_one_step(world in world()) {
+        let (desired, observed) = build(&world);
+        let plan = plan(&desired, &observed, &by());
+        for change in &plan.changes {
+            prop_assert!(!change.reasons.is_empty());
+            let covering = plan.steps.iter().filter(|step| step.covers.contains(&change.id)).count();
+            prop_assert_eq!(covering, 1, "{} in {:#?}", change.id, plan.steps);
+        }
+    }
+
+    #[test]
+    fn a_plan_survives_its_json_form(world in world()) {
+        let (desired, observed) = build(&world);
+        let plan = plan(&desired, &observed, &by());
+        let json = serde_json::to_string(&plan).unwrap();
+        let back: Plan = serde_json::from_str(&json).unwrap();
+        prop_assert_eq!(plan.id(), back.id());
+        prop_assert_eq!(plan, back);
+    }
+}
