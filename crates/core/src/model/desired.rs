@@ -81,6 +81,8 @@ pub enum Connection {
         user: Option<String>,
         /// Pinned host keys in OpenSSH's public key format.
         host_keys: Vec<String>,
+        /// Private keys on the controller to log in with; empty leaves that to `~/.ssh/config` and ssh-agent.
+        identity_files: Vec<String>,
         /// A jump host, as in ssh's `ProxyJump`.
         jump: Option<String>,
     },
