@@ -5,9 +5,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
-use provision_rehearse::{
-    BaseOptions, HostOptions, Missing, Release, ThrowawayHost, base, install_missing, preflight,
-};
+use provision_rehearse::{BaseOptions, HostOptions, Missing, Release, ThrowawayHost, base, install_missing, preflight};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut out = std::io::stdout();
@@ -60,8 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let image = &image;
                 scope.spawn(move || {
                     let options = HostOptions::named(&format!("host-{number}"));
-                    let host = ThrowawayHost::start(image, &options)
-                        .map_err(|error| error.to_string())?;
+                    let host = ThrowawayHost::start(image, &options).map_err(|error| error.to_string())?;
                     host.wait_ready(Duration::from_secs(120))
                         .map_err(|error| error.to_string())?;
                     Ok::<_, String>(host)

@@ -35,6 +35,7 @@ mod base;
 mod cgroup;
 mod host;
 mod kept;
+mod link;
 mod mounts;
 mod network;
 mod nspawn;
@@ -48,6 +49,7 @@ pub use base::{BaseError, BaseImage, BaseOptions, DEFAULT_CACHE_DIR, Progress, R
 pub use cgroup::CgroupError;
 pub use host::{Bind, HostError, HostOptions, ReadyError, SSH_PORT, StartError, ThrowawayHost};
 pub use kept::{KeptError, KeptHost, destroy_kept, list_kept};
+pub use link::{Direction, Effect, Fault, Link, LinkOptions};
 pub use mounts::MountError;
 pub use network::NetworkError;
 pub use nspawn::BootError;
