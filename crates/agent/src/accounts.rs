@@ -1,0 +1,254 @@
+//! Users and groups as `/etc/passwd` and `/etc/group` have them: passwd(5) and group(5). It changes none, and asks no
+//! name service, whose answer would depend on the network.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use provision_core::model::{HostText, Owner};
+
+/// The longest account file that is read, in bytes: some hundred thousand accounts.
+const FILE_BYTES: u64 = 16 << 20;
+
+/// One line of `/etc/passwd`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct User {
+    /// The name.
+    pub(crate) name: String,
+    /// The numeric id.
+    pub(crate) uid: u32,
+    /// The primary group's id.
+    pub(crate) gid: u32,
+    /// The comment (GECOS) field.
+    pub(crate) comment: String,
+    /// The home directory.
+    pub(crate) home: String,
+    /// The login shell; empty means `/bin/sh`.
+    pub(crate) shell: String,
+}
+
+/// One line of `/etc/group`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    /// The name.
+    pub(crate) name: String,
+    /// The numeric id.
+    pub(crate) gid: u32,
+    /// The users that it names as members.
+    pub(crate) members: Vec<String>,
+}
+
+/// Why accounts could not be read.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum AccountsError {
+    /// The system refused.
+    #[error("cannot read {path}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Longer than any real one.
+    #[error("{path} is longer than {FILE_BYTES} bytes")]
+    TooLong {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A name that no account has.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NoSuchAccount {
+    /// No such user.
+    #[error("the user {name:?} does not exist on this host")]
+    User {
+        /// The name.
+        name: String,
+    },
+    /// No such group.
+    #[error("the group {name:?} does not exist on this host")]
+    Group {
+        /// The name.
+        name: String,
+    },
+}
+
+/// All accounts, as they were when they were read. Where a name or an id is given twice, the first line counts, as it
+/// does for getpwnam(3).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Accounts {
+    users: Vec<User>,
+    groups: Vec<Group>,
+    user_names: HashMap<String, usize>,
+    user_ids: HashMap<u32, usize>,
+    group_names: HashMap<String, usize>,
+    group_ids: HashMap<u32, usize>,
+}
+
+impl Accounts {
+    /// Reads this host's accounts. A file that does not exist holds none.
+    ///
+    /// # Errors
+    /// [`AccountsError`].
+    pub(crate) fn read() -> Result<Self, AccountsError> {
+        let passwd = read(Path::new("/etc/passwd"))?;
+        let group = read(Path::new("/etc/group"))?;
+        Ok(Self::parse(&passwd, &group))
+    }
+
+    /// Reads the text of both files. Lines that no account is in (NIS's `+` lines, too few fields, an id that is no
+    /// number, a name that is not UTF-8) are left out: no name in a configuration can mean them.
+    pub(crate) fn parse(passwd: &[u8], group: &[u8]) -> Self {
+        let mut accounts = Self {
+            users: lines(passwd).filter_map(user).collect(),
+            groups: lines(group).filter_map(self::group).collect(),
+            ..Self::default()
+        };
+        for (at, user) in accounts.users.iter().enumerate() {
+            accounts.user_names.entry(user.name.clone()).or_insert(at);
+            accounts.user_ids.entry(user.uid).or_insert(at);
+        }
+        for (at, group) in accounts.groups.iter().enumerate() {
+            accounts.group_names.entry(group.name.clone()).or_insert(at);
+            accounts.group_ids.entry(group.gid).or_insert(at);
+        }
+        accounts
+    }
+
+    /// The user of that name.
+    pub(crate) fn user(&self, name: &str) -> Option<&User> {
+        self.user_names.get(name).map(|&at| &self.users[at])
+    }
+
+    /// The user of that id.
+    pub(crate) fn user_of(&self, uid: u32) -> Option<&User> {
+        self.user_ids.get(&uid).map(|&at| &self.users[at])
+    }
+
+    /// The group of that name.
+    pub(crate) fn group(&self, name: &str) -> Option<&Group> {
+        self.group_names.get(name).map(|&at| &self.groups[at])
+    }
+
+    /// The group of that id.
+    pub(crate) fn group_of(&self, gid: u32) -> Option<&Group> {
+        self.group_ids.get(&gid).map(|&at| &self.groups[at])
+    }
+
+    /// The groups that name a user as a member.
+    pub(crate) fn groups_of<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a Group> {
+        self.groups
+            .iter()
+            .filter(move |group| group.members.iter().any(|member| member == user))
+    }
+
+    /// A path's owner, with the name where there is one.
+    pub(crate) fn owner(&self, uid: u32) -> Owner {
+        let name = self.user_of(uid).map(|user| HostText::new(&*user.name));
+        Owner { id: uid, name }
+    }
+
+    /// A path's group, with the name where there is one.
+    pub(crate) fn owning_group(&self, gid: u32) -> Owner {
+        let name = self.group_of(gid).map(|group| HostText::new(&*group.name));
+        Owner { id: gid, name }
+    }
+
+    /// The id that a configured owner means: a user's name, or an id in digits.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub(crate) fn resolve_owner(&self, owner: &str) -> Result<u32, NoSuchAccount> {
+        if let Ok(id) = owner.parse() {
+            return Ok(id);
+        }
+        let user = self
+            .user(owner)
+            .ok_or_else(|| NoSuchAccount::User { name: owner.to_owned() })?;
+        Ok(user.uid)
+    }
+
+    /// The id that a configured group means: a group's name, or an id in digits.
+    ///
+    /// # Errors
+    /// [`NoSuchAccount`].
+    pub(crate) fn resolve_group(&self, group: &str) -> Result<u32, NoSuchAccount> {
+        if let Ok(id) = group.parse() {
+            return Ok(id);
+        }
+        let group = self
+            .group(group)
+            .ok_or_else(|| NoSuchAccount::Group { name: group.to_owned() })?;
+        Ok(group.gid)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, AccountsError> {
+    let failed = |source| AccountsError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let mut bytes = Vec::new();
+    match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(bytes),
+        opened => opened
+            .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(failed)?,
+    };
+    if bytes.len() as u64 > FILE_BYTES {
+        return Err(AccountsError::TooLong { path: path.to_owned() });
+    }
+    Ok(bytes)
+}
+
+fn lines(text: &[u8]) -> impl Iterator<Item = Vec<&[u8]>> {
+    text.split(|&b| b == b'\n')
+        .filter(|line| !line.starts_with(b"#"))
+        .map(|line| line.split(|&b| b == b':').collect())
+}
+
+fn user(fields: Vec<&[u8]>) -> Option<User> {
+    let [name, _password, uid, gid, comment, home, shell] = fields[..] else {
+        return None;
+    };
+    Some(User {
+        name: account_name(name)?,
+        uid: number(uid)?,
+        gid: number(gid)?,
+        comment: lossy(comment),
+        home: lossy(home),
+        shell: lossy(shell),
+    })
+}
+
+fn group(fields: Vec<&[u8]>) -> Option<Group> {
+    let [name, _password, gid, members] = fields[..] else {
+        return None;
+    };
+    let members = members.split(|&b| b == b',').filter(|member| !member.is_empty());
+    Some(Group {
+        name: account_name(name)?,
+        gid: number(gid)?,
+        members: members.map(lossy).collect(),
+    })
+}
+
+fn account_name(name: &[u8]) -> Option<String> {
+    let name = std::str::from_utf8(name).ok()?;
+    let real = !name.is_empty() && !name.starts_with(['+', '-']);
+    real.then(|| name.to_owned())
+}
+
+/// Digits alone: `u32::from_str` would take a leading plus.
+fn number(digits: &[u8]) -> Option<u32> {
+    let digits = std::str::from_utf8(digits).ok()?;
+    let plain = digits.bytes().all(|b| b.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+fn lossy(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).into_owned()
+}

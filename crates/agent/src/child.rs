@@ -1,0 +1,325 @@
+//! Child processes with a deadline, their own process group, and bounded output line by line. It decides nothing about
+//! what an exit status means, and it goes through no shell.
+
+use std::ffi::{OsStr, OsString};
+use std::io::{self, PipeReader, Read};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use provision_core::wire::limits::OUTPUT_LINE_BYTES;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+/// The search path of every child: Debian's for root.
+pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// How long a group may take to end after SIGTERM before it is killed. dpkg finishes its status file in that time.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long what a dead child's descendants still write is listened to. A daemon that inherited the pipe holds it open for ever.
+const DRAIN: Duration = Duration::from_millis(200);
+/// How often a silent child is looked at, which bounds how late its end is seen when a descendant keeps its pipe open.
+const TICK: Duration = Duration::from_millis(20);
+
+/// What is run, and how.
+#[derive(Clone, Debug)]
+pub(crate) struct Invocation {
+    program: OsString,
+    args: Vec<OsString>,
+    env: Vec<(OsString, OsString)>,
+    cwd: PathBuf,
+    deadline: Duration,
+}
+
+impl Invocation {
+    /// A program with a minimal environment, in `/`, that is ended with its process group after `deadline`.
+    pub(crate) fn new(program: impl AsRef<OsStr>, deadline: Duration) -> Self {
+        let env = [("PATH", PATH), ("HOME", "/root"), ("LANG", "C.UTF-8")];
+        Self {
+            program: program.as_ref().into(),
+            args: Vec::new(),
+            env: env.map(|(name, value)| (name.into(), value.into())).into(),
+            cwd: "/".into(),
+            deadline,
+        }
+    }
+
+    /// Adds arguments.
+    pub(crate) fn args<S: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable.
+    pub(crate) fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        let name = name.as_ref().to_owned();
+        self.env.retain(|(known, _)| *known != name);
+        self.env.push((name, value.as_ref().into()));
+        self
+    }
+
+    /// Sets the working directory.
+    pub(crate) fn cwd(mut self, cwd: impl AsRef<Path>) -> Self {
+        self.cwd = cwd.as_ref().into();
+        self
+    }
+
+    fn name(&self) -> String {
+        self.program.to_string_lossy().into_owned()
+    }
+}
+
+/// Why a child gave no exit status.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ChildError {
+    /// It could not be started.
+    #[error("cannot start {program}")]
+    Start {
+        /// The program.
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+    /// It took too long, and was ended with all its children.
+    #[error("{program} did not end within {seconds} s and was killed with its children")]
+    Deadline {
+        /// The program.
+        program: String,
+        /// The deadline.
+        seconds: f64,
+    },
+    /// Its pipe or its status could not be read; it was killed.
+    #[error("cannot follow {program}")]
+    Follow {
+        /// The program.
+        program: String,
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Runs a child to its end and hands over each line that it or its children print, on stdout or stderr, as it comes:
+/// without line end, cut to [`OUTPUT_LINE_BYTES`], with what is not UTF-8 replaced. Its stdin is `/dev/null`.
+///
+/// # Errors
+/// [`ChildError`]; a failing exit status is none.
+pub(crate) fn run(invocation: &Invocation, mut line: impl FnMut(&str)) -> Result<ExitStatus, ChildError> {
+    let start_error = |source| ChildError::Start {
+        program: invocation.name(),
+        source,
+    };
+    let began = Instant::now();
+    let (mut pipe, writer) = io::pipe().map_err(start_error)?;
+    let mut command = Command::new(&invocation.program);
+    command
+        .args(&invocation.args)
+        .env_clear()
+        .envs(invocation.env.iter().map(|(name, value)| (name, value)))
+        .current_dir(&invocation.cwd)
+        .stdin(Stdio::null())
+        .stdout(writer.try_clone().map_err(start_error)?)
+        .stderr(writer)
+        .process_group(0);
+    let mut child = command.spawn().map_err(start_error)?;
+    // The command holds the pipe's writing end; as long as it does, the end of the output is not seen.
+    drop(command);
+
+    let mut lines = Lines::default();
+    let followed = follow(&mut child, &mut pipe, began + invocation.deadline, |bytes| {
+        lines.feed(bytes, &mut line);
+    });
+    let result = match followed {
+        Ok(Some(status)) => Ok(status),
+        Ok(None) => {
+            let bytes = &mut |bytes: &[u8]| lines.feed(bytes, &mut line);
+            let _ = end(&mut child, &mut pipe, bytes);
+            Err(ChildError::Deadline {
+                program: invocation.name(),
+                seconds: invocation.deadline.as_secs_f64(),
+            })
+        }
+        Err(source) => {
+            let _ = end(&mut child, &mut pipe, &mut |_| {});
+            Err(ChildError::Follow {
+                program: invocation.name(),
+                source,
+            })
+        }
+    };
+    lines.finish(&mut line);
+    result
+}
+
+/// Reads until the child has ended, or the deadline is over (`None`).
+fn follow(
+    child: &mut Child,
+    pipe: &mut PipeReader,
+    deadline: Instant,
+    mut bytes: impl FnMut(&[u8]),
+) -> io::Result<Option<ExitStatus>> {
+    let mut open = true;
+    loop {
+        if open && readable(pipe, TICK)? {
+            open = read(pipe, &mut bytes)?;
+            // Output without end must not keep the deadline from being seen.
+            if open && Instant::now() < deadline {
+                continue;
+            }
+        }
+        if let Some(status) = child.try_wait()? {
+            let drained = Instant::now() + DRAIN;
+            while open && Instant::now() < drained && readable(pipe, Duration::ZERO)? {
+                open = read(pipe, &mut bytes)?;
+            }
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            return Ok(None);
+        }
+        if !open {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Ends a child and its group: politely first, then surely.
+fn end(child: &mut Child, pipe: &mut PipeReader, bytes: &mut dyn FnMut(&[u8])) -> io::Result<()> {
+    let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    let signal = |signal| group.map_or(Ok(()), |group| kill_process_group(group, signal));
+    // ESRCH: all of the group have gone by themselves.
+    let _ = signal(Signal::TERM);
+    let gone = follow(child, pipe, Instant::now() + GRACE, bytes);
+    let _ = signal(Signal::KILL);
+    if !matches!(gone, Ok(Some(_))) {
+        child.wait()?;
+    }
+    Ok(())
+}
+
+fn readable(pipe: &PipeReader, timeout: Duration) -> io::Result<bool> {
+    let timeout = rustix::event::Timespec::try_from(timeout).map_err(io::Error::other)?;
+    let mut fds = [PollFd::new(pipe, PollFlags::IN)];
+    match poll(&mut fds, Some(&timeout)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(rustix::io::Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Reads once; `false` at the end.
+fn read(pipe: &mut PipeReader, bytes: &mut impl FnMut(&[u8])) -> io::Result<bool> {
+    let mut buffer = [0; 16 << 10];
+    match pipe.read(&mut buffer) {
+        Ok(0) => Ok(false),
+        Ok(count) => {
+            bytes(&buffer[..count]);
+            Ok(true)
+        }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Bytes into lines. A carriage return ends one too: progress bars print many on one line.
+#[derive(Default)]
+struct Lines {
+    line: Vec<u8>,
+}
+
+impl Lines {
+    fn feed(&mut self, bytes: &[u8], line: &mut impl FnMut(&str)) {
+        for byte in bytes {
+            match byte {
+                b'\n' | b'\r' => self.finish(line),
+                byte if self.line.len() < OUTPUT_LINE_BYTES => self.line.push(*byte),
+                _ => {}
+            }
+        }
+    }
+
+    fn finish(&mut self, line: &mut impl FnMut(&str)) {
+        if !self.line.is_empty() {
+            line(&String::from_utf8_lossy(&self.line));
+            self.line.clear();
+        }
+    }
+}
+
+/// An exit status in words, such as "exit status 1" or "killed by signal 9".
+pub(crate) fn status_words(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exit status {code}"),
+        (None, Some(signal)) => format!("killed by signal {signal}"),
+        (None, None) => "an unknown status".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sh(script: &str, deadline: Duration) -> (Result<ExitStatus, ChildError>, Vec<String>) {
+        let mut lines = Vec::new();
+        let invocation = Invocation::new("/bin/sh", deadline).args(["-c", script]);
+        let result = run(&invocation, |line| lines.push(line.to_owned()));
+        (result, lines)
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn both_streams_come_in_order_line_by_line_and_the_last_line_needs_no_end() {
+        let (result, lines) = sh("echo a; echo b >&2; printf 'c\\rd'; exit 3", LONG);
+        assert_eq!(result.unwrap().code(), Some(3));
+        assert_eq!(lines, ["a", "b", "c", "d"]);
+    }
+
+    #[test]
+    fn stdin_is_empty_and_the_environment_is_minimal() {
+        let (result, lines) = sh("cat; env | cut -d= -f1 | grep -vE '^(PWD|_|OLDPWD|SHLVL)$' | sort", LONG);
+        assert!(result.unwrap().success());
+        assert_eq!(lines, ["HOME", "LANG", "PATH"]);
+    }
+
+    #[test]
+    fn a_line_is_cut_where_it_gets_too_long() {
+        let (_, lines) = sh("head -c 100000 /dev/zero | tr '\\0' x; echo; echo next", LONG);
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0].len(), OUTPUT_LINE_BYTES);
+        assert_eq!(lines[1], "next");
+    }
+
+    #[test]
+    fn at_the_deadline_the_whole_group_goes() {
+        let (result, lines) = sh("sleep 1000 & echo $!; wait", Duration::from_millis(300));
+        assert!(matches!(result, Err(ChildError::Deadline { .. })), "{result:?}");
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", lines[0]));
+        assert!(stat.is_err() || stat.unwrap().contains(") Z "), "the grandchild lives on");
+    }
+
+    #[test]
+    fn output_without_end_does_not_hide_the_deadline() {
+        let began = Instant::now();
+        let invocation = Invocation::new("yes", Duration::from_millis(200));
+        assert!(matches!(run(&invocation, |_| {}), Err(ChildError::Deadline { .. })));
+        assert!(began.elapsed() < GRACE);
+    }
+
+    #[test]
+    fn a_daemon_that_keeps_the_pipe_does_not_keep_us() {
+        let began = Instant::now();
+        let (result, lines) = sh("setsid sleep 30 & echo $!", LONG);
+        assert!(result.unwrap().success());
+        assert!(began.elapsed() < Duration::from_secs(10));
+        let pid = Pid::from_raw(lines[0].parse().unwrap()).unwrap();
+        rustix::process::kill_process(pid, Signal::KILL).unwrap();
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_named() {
+        let error = run(&Invocation::new("/nonexistent/tool", LONG), |_| {}).unwrap_err();
+        assert_eq!(error.to_string(), "cannot start /nonexistent/tool");
+    }
+}

@@ -1,0 +1,177 @@
+//! What is there: every resource asked for, looked at in this one process, with at most one question to systemd.
+//! It changes nothing on the host, decides nothing about what it finds, and prints nothing.
+
+mod command;
+mod facts;
+mod group;
+mod http;
+mod package;
+mod path;
+mod probe;
+mod sysctl;
+mod unit;
+mod user;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use provision_core::model::{Check, Fact, ResourceId, Spec, State};
+
+use crate::accounts::Accounts;
+
+pub(crate) use command::{InvocationError, invocation};
+pub(crate) use facts::{facts, uptime};
+pub(crate) use probe::try_once;
+pub(crate) use sysctl::{BadKey, folded, proc_path};
+
+/// How many guards and probes are tried at the same time. They wait more than they work.
+const WAITING_AT_ONCE: usize = 16;
+
+/// Looks at each resource. None is left out: what cannot be seen is unknown, with the reason.
+pub(crate) fn observe(specs: &[Spec]) -> BTreeMap<ResourceId, Fact<State>> {
+    let sources = &Sources {
+        specs,
+        accounts: Accounts::read().map_err(|error| reason(&error)),
+        packages: OnceLock::new(),
+        units: OnceLock::new(),
+    };
+    let mut order: Vec<&Spec> = specs.iter().collect();
+    order.sort_by_key(|spec| turn(spec));
+    let (beside, here) = order.split_at(order.partition_point(|spec| turn(spec) == Turn::Beside));
+    let next = &AtomicUsize::new(0);
+    let fact_of = |spec: &Spec| (spec.id(), look(spec, sources));
+
+    thread::scope(|scope| {
+        // Asked beside all else; whoever needs the answers first waits for them.
+        scope.spawn(|| sources.units());
+        scope.spawn(|| sources.packages());
+        let workers: Vec<_> = (0..beside.len().min(WAITING_AT_ONCE))
+            .map(|_| {
+                scope.spawn(move || {
+                    let taken = std::iter::repeat_with(|| beside.get(next.fetch_add(1, Ordering::Relaxed)));
+                    taken
+                        .map_while(|spec| spec.map(|spec| fact_of(spec)))
+                        .collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        let mut found: BTreeMap<_, _> = here.iter().map(|spec| fact_of(spec)).collect();
+        for worker in workers {
+            found.extend(worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        found
+    })
+}
+
+/// When a resource is looked at.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// In a thread of its own, as it waits for somebody else.
+    Beside,
+    /// By the thread that observes.
+    Here,
+    /// After those, when the answer that it needs is probably there.
+    Last,
+}
+
+fn turn(spec: &Spec) -> Turn {
+    match spec {
+        Spec::Command(_) => Turn::Beside,
+        Spec::Probe(probe) => match probe.check {
+            Check::Http { .. } | Check::Tcp { .. } => Turn::Beside,
+            Check::Unit { .. } => Turn::Last,
+        },
+        Spec::Package(_) | Spec::Unit(_) => Turn::Last,
+        Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::File(_) | Spec::Symlink(_) | Spec::Sysctl(_) => {
+            Turn::Here
+        }
+    }
+}
+
+fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
+    let state = match spec {
+        Spec::Group(spec) => sources
+            .accounts()
+            .map(|all| State::Group(group::observe(&spec.name, all))),
+        Spec::User(spec) => sources
+            .accounts()
+            .map(|all| State::User(user::observe(&spec.name, all))),
+        Spec::Package(spec) => sources.packages().state(&spec.name).map(State::Package),
+        Spec::Directory(spec) => sources
+            .accounts()
+            .and_then(|all| path::observe(&spec.path, all))
+            .map(State::Path),
+        Spec::File(spec) => sources
+            .accounts()
+            .and_then(|all| path::observe_file(spec, all))
+            .map(State::Path),
+        Spec::Symlink(spec) => sources
+            .accounts()
+            .and_then(|all| path::observe(&spec.path, all))
+            .map(State::Path),
+        Spec::Sysctl(spec) => sysctl::observe(&spec.key).map(State::Sysctl),
+        Spec::Command(spec) => sources
+            .accounts()
+            .and_then(|all| command::observe(spec, all))
+            .map(State::Command),
+        Spec::Unit(spec) => sources.units().state(&spec.name).map(State::Unit),
+        Spec::Probe(spec) => match &spec.check {
+            Check::Unit { unit } => sources.units().state(unit).map(|state| probe::of_unit(&state)),
+            Check::Http { .. } | Check::Tcp { .. } => probe::try_once(&spec.check, probe::OBSERVATION),
+        }
+        .map(State::Probe),
+    };
+    state.map_or_else(Fact::unknown, Fact::Known)
+}
+
+/// What several resources are looked up in, each read at most once. A failure is the reason of all that need it.
+struct Sources<'a> {
+    specs: &'a [Spec],
+    accounts: Result<Accounts, String>,
+    packages: OnceLock<package::Packages>,
+    units: OnceLock<unit::Units>,
+}
+
+impl Sources<'_> {
+    fn accounts(&self) -> Result<&Accounts, String> {
+        self.accounts.as_ref().map_err(Clone::clone)
+    }
+
+    fn packages(&self) -> &package::Packages {
+        self.packages.get_or_init(|| {
+            let names = self.specs.iter().filter_map(|spec| match spec {
+                Spec::Package(package) => Some(package.name.as_str()),
+                _ => None,
+            });
+            package::Packages::read(names)
+        })
+    }
+
+    fn units(&self) -> &unit::Units {
+        self.units.get_or_init(|| {
+            let names = self.specs.iter().filter_map(|spec| match spec {
+                Spec::Unit(unit) => Some(&unit.name),
+                Spec::Probe(probe) => match &probe.check {
+                    Check::Unit { unit } => Some(unit),
+                    Check::Http { .. } | Check::Tcp { .. } => None,
+                },
+                _ => None,
+            });
+            unit::Units::ask(names)
+        })
+    }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn reason(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,279 @@
+//! What systemd says of its units: one `systemctl` for all of them, however many. It gives no orders.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::time::Duration;
+
+use provision_core::model::{HostText, UnitName, UnitState};
+use provision_core::wire::UnitReport;
+
+use crate::child::{self, ChildError, Invocation, status_words};
+
+/// How long systemd may take to answer. It answers within some ten milliseconds, or hangs.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// The most that systemctl may say, in bytes: some ten thousand units.
+const ANSWER_BYTES: usize = 16 << 20;
+
+/// The directory whose existence means that systemd is running: sd_booted(3).
+const BOOTED: &str = "/run/systemd/system";
+
+/// Why systemd could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SystemdError {
+    /// This host's init is another.
+    #[error("systemd is not running on this host")]
+    NotRunning,
+    /// The program could not be run, or did not answer.
+    #[error("cannot ask systemd")]
+    Ask(#[source] ChildError),
+    /// It answered with a failure.
+    #[error("systemctl ended with {status}: {}", message.escaped())]
+    Failed {
+        /// Such as "exit status 1".
+        status: String,
+        /// Its last line.
+        message: HostText,
+    },
+    /// The answer says nothing of a unit.
+    #[error("systemctl said nothing of {unit}")]
+    Silent {
+        /// The unit.
+        unit: String,
+    },
+}
+
+/// How a unit fares, for deciding whether it is healthy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnitHealth {
+    /// `LoadState`.
+    pub(crate) load: HostText,
+    /// `ActiveState`.
+    pub(crate) active: HostText,
+    /// `SubState`.
+    pub(crate) sub: HostText,
+    /// `Result`: how it last ended; `success` while nothing went wrong.
+    pub(crate) result: HostText,
+    /// `Type` of a service; empty for other units.
+    pub(crate) service_type: HostText,
+    /// `NRestarts`: how often systemd restarted it by itself since it was last started by hand.
+    pub(crate) restarts: u32,
+    /// `InvocationID`: another one means that it was started again.
+    pub(crate) invocation: HostText,
+    /// `MainPID`; 0 is none.
+    pub(crate) main_pid: u32,
+    /// `ExecMainStatus`: the main process's exit status, or the signal that killed it.
+    pub(crate) exit_status: i32,
+}
+
+/// Whether systemd is this host's init.
+pub(crate) fn is_running() -> bool {
+    Path::new(BOOTED).is_dir()
+}
+
+/// The state of units, by the names asked for: an alias has its unit's state, and a unit that does not exist has the
+/// load state `not-found`.
+///
+/// # Errors
+/// [`SystemdError`].
+pub(crate) fn show(units: &[UnitName]) -> Result<BTreeMap<UnitName, UnitState>, SystemdError> {
+    const PROPERTIES: &str = "--property=Id,Names,LoadState,UnitFileState,ActiveState,NeedDaemonReload";
+    let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+    let answers = ask_of(PROPERTIES, &names)?;
+    units
+        .iter()
+        .map(|unit| {
+            let block = answers.of(unit.as_str())?;
+            let state = UnitState {
+                load: block.text("LoadState"),
+                enabled: block.text("UnitFileState"),
+                active: block.text("ActiveState"),
+                needs_reload: block.get("NeedDaemonReload") == "yes",
+            };
+            Ok((unit.clone(), state))
+        })
+        .collect()
+}
+
+/// How units fare, by the names asked for.
+///
+/// # Errors
+/// [`SystemdError`].
+pub(crate) fn show_health(units: &[UnitName]) -> Result<BTreeMap<UnitName, UnitHealth>, SystemdError> {
+    let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+    let answers = ask_of(HEALTH, &names)?;
+    units
+        .iter()
+        .map(|unit| Ok((unit.clone(), health(answers.of(unit.as_str())?))))
+        .collect()
+}
+
+const HEALTH: &str =
+    "--property=Id,Names,LoadState,ActiveState,SubState,Result,Type,NRestarts,InvocationID,MainPID,ExecMainStatus";
+
+fn health(block: &Block) -> UnitHealth {
+    UnitHealth {
+        load: block.text("LoadState"),
+        active: block.text("ActiveState"),
+        sub: block.text("SubState"),
+        result: block.text("Result"),
+        service_type: block.text("Type"),
+        restarts: block.get("NRestarts").parse().unwrap_or(0),
+        invocation: block.text("InvocationID"),
+        main_pid: block.get("MainPID").parse().unwrap_or(0),
+        exit_status: block.get("ExecMainStatus").parse().unwrap_or(0),
+    }
+}
+
+/// The names of all units in state failed.
+///
+/// # Errors
+/// [`SystemdError`].
+pub(crate) fn failed_units() -> Result<BTreeSet<String>, SystemdError> {
+    let lines = systemctl(["list-units", "--failed", "--all", "--full", "--plain", "--no-legend"])?;
+    Ok(lines.iter().filter_map(|line| listed(line)).collect())
+}
+
+/// The unit of a line of `list-units`. Old versions mark a failed unit with a dot even under `--plain`.
+fn listed(line: &str) -> Option<String> {
+    let unit = line.split_whitespace().find(|word| !matches!(*word, "●" | "*"))?;
+    unit.contains('.').then(|| unit.to_owned())
+}
+
+/// The units in state failed and those asked for, as a status report has them.
+///
+/// # Errors
+/// [`SystemdError`].
+pub(crate) fn report(units: &BTreeSet<UnitName>) -> Result<BTreeMap<String, UnitReport>, SystemdError> {
+    let mut names = failed_units()?;
+    names.extend(units.iter().map(|unit| unit.as_str().to_owned()));
+    let asked: Vec<&str> = names.iter().map(String::as_str).collect();
+    let answers = ask_of(HEALTH, &asked)?;
+    asked
+        .iter()
+        .map(|unit| {
+            let health = health(answers.of(unit)?);
+            let report = UnitReport {
+                active: health.active,
+                sub: health.sub,
+                result: health.result,
+                restarts: health.restarts,
+            };
+            Ok(((*unit).to_owned(), report))
+        })
+        .collect()
+}
+
+/// The last lines that a unit, or systemd about it, wrote to this boot's journal. They explain a failure that is
+/// already certain, so that they cannot be had is no failure: then there are none.
+pub(crate) fn journal_tail(unit: &UnitName, lines: usize) -> Vec<HostText> {
+    let invocation = Invocation::new("journalctl", DEADLINE)
+        .args(["--boot", "--quiet", "--no-pager", "--output=cat"])
+        .args([format!("--lines={lines}"), format!("--unit={unit}")]);
+    let mut tail = VecDeque::with_capacity(lines);
+    let ended = child::run(&invocation, |line| {
+        if tail.len() == lines {
+            tail.pop_front();
+        }
+        tail.push_back(HostText::new(line));
+    });
+    match ended {
+        Ok(status) if status.success() => tail.into(),
+        Ok(_) | Err(_) => Vec::new(),
+    }
+}
+
+fn ask_of(properties: &'static str, units: &[&str]) -> Result<Answers, SystemdError> {
+    if units.is_empty() {
+        return Ok(Answers::default());
+    }
+    let lines = systemctl(["show", properties, "--"].iter().chain(units))?;
+    Ok(Answers::parse(&lines))
+}
+
+/// Runs systemctl and gives its lines.
+fn systemctl<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Result<Vec<String>, SystemdError> {
+    if !is_running() {
+        return Err(SystemdError::NotRunning);
+    }
+    let invocation = Invocation::new("systemctl", DEADLINE)
+        .args(["--no-pager", "--no-ask-password"])
+        .args(args);
+    let mut lines = Vec::new();
+    let mut bytes = 0;
+    let status = child::run(&invocation, |line| {
+        bytes += line.len();
+        if bytes <= ANSWER_BYTES {
+            lines.push(line.to_owned());
+        }
+    })
+    .map_err(SystemdError::Ask)?;
+    if status.success() {
+        Ok(lines)
+    } else {
+        Err(SystemdError::Failed {
+            status: status_words(status),
+            message: HostText::new(lines.pop().unwrap_or_default()),
+        })
+    }
+}
+
+/// What systemctl says of several units.
+#[derive(Debug, Default)]
+struct Answers {
+    blocks: Vec<Block>,
+}
+
+/// What it says of one: values by property.
+#[derive(Debug, Default)]
+struct Block {
+    values: BTreeMap<String, String>,
+}
+
+impl Block {
+    fn get(&self, property: &str) -> &str {
+        self.values.get(property).map_or("", String::as_str)
+    }
+
+    fn text(&self, property: &str) -> HostText {
+        HostText::new(self.get(property))
+    }
+
+    fn is_of(&self, unit: &str) -> bool {
+        self.get("Id") == unit || self.get("Names").split_whitespace().any(|name| unquoted(name) == unit)
+    }
+}
+
+impl Answers {
+    /// Each unit's properties begin with its `Id`, whatever the order they are asked for. Lines that are no property
+    /// are messages.
+    fn parse(lines: &[String]) -> Self {
+        let mut blocks: Vec<Block> = Vec::new();
+        for line in lines {
+            let Some((property, value)) = line.split_once('=') else {
+                continue;
+            };
+            if property == "Id" {
+                blocks.push(Block::default());
+            }
+            if let Some(block) = blocks.last_mut() {
+                block.values.insert(property.to_owned(), value.to_owned());
+            }
+        }
+        Self { blocks }
+    }
+
+    fn of(&self, unit: &str) -> Result<&Block, SystemdError> {
+        let silent = || SystemdError::Silent { unit: unit.to_owned() };
+        self.blocks.iter().find(|block| block.is_of(unit)).ok_or_else(silent)
+    }
+}
+
+/// In a list, systemctl quotes a name that a shell would not take as it is, such as one with `\x2d` in it.
+fn unquoted(name: &str) -> String {
+    let bare = name
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'))
+        .or_else(|| name.strip_prefix("$'").and_then(|rest| rest.strip_suffix('\'')));
+    bare.map_or_else(|| name.to_owned(), |bare| bare.replace(r"\\", r"\"))
+}
