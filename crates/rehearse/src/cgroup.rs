@@ -11,6 +11,9 @@ use crate::mounts;
 /// How long the kernel may take to bury killed processes. It takes some milliseconds; a process in uninterruptible sleep takes longer.
 pub(crate) const BURIAL: Duration = Duration::from_secs(10);
 
+/// How long systemd-nspawn may take to follow its PID 1. It takes some milliseconds; then it is killed too.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// A control group could not be made, emptied or removed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -63,22 +66,44 @@ pub(crate) fn create(name: &str) -> Result<PathBuf, CgroupError> {
 /// Kills every process of the group `name` and of those below it, and returns when none is left.
 pub(crate) fn kill(name: &str) -> Result<(), CgroupError> {
     let path = unified_root()?.join(name);
+    // First what nspawn runs, so that nspawn sees the end of its PID 1, and ends. Killed together, they would leave PID 1 to whoever adopts orphans.
+    let payload = path.join("payload");
+    if is_populated(&payload) {
+        kill_all(&payload)?;
+        wait_until_empty(&path, GRACE);
+    }
     if !path.exists() {
         return Ok(());
     }
-    fs::write(path.join("cgroup.kill"), "1").map_err(|source| CgroupError::Refused {
-        verb: "kill",
-        path: path.clone(),
-        source,
-    })?;
-    let deadline = Instant::now() + BURIAL;
-    while is_populated(&path) {
+    kill_all(&path)?;
+    if wait_until_empty(&path, BURIAL) {
+        Ok(())
+    } else {
+        Err(CgroupError::Immortal(path))
+    }
+}
+
+fn kill_all(path: &Path) -> Result<(), CgroupError> {
+    match fs::write(path.join("cgroup.kill"), "1") {
+        // nspawn may have removed it just now.
+        Err(source) if path.exists() => Err(CgroupError::Refused {
+            verb: "kill",
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn wait_until_empty(path: &Path, limit: Duration) -> bool {
+    let deadline = Instant::now() + limit;
+    while is_populated(path) {
         if Instant::now() > deadline {
-            return Err(CgroupError::Immortal(path));
+            return false;
         }
         std::thread::sleep(Duration::from_millis(2));
     }
-    Ok(())
+    true
 }
 
 /// Whether a process is in the group `name` or below it.

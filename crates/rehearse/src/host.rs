@@ -346,6 +346,14 @@ impl ThrowawayHost {
         }
     }
 
+    /// Waits until the host has rebooted itself `times` times since it was switched on, and says whether it has. It may still be booting then.
+    pub fn wait_rebooted(&self, times: u32, deadline: Duration) -> bool {
+        self.running.as_ref().is_some_and(|running| {
+            let is_reached = |boots: u32, phase: &Phase| boots > times || matches!(phase, Phase::Off { .. });
+            running.wait_boot(Instant::now() + deadline, is_reached).0 > times
+        })
+    }
+
     /// Waits until the host is off, for whatever reason, and says whether it is.
     pub fn wait_off(&self, deadline: Duration) -> bool {
         let is_off = |phase: &Phase| matches!(phase, Phase::Off { .. });

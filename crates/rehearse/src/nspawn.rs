@@ -72,6 +72,8 @@ struct State {
     phase: Phase,
     /// No further boot is wanted.
     halted: bool,
+    /// How often the machine was booted since it was switched on.
+    boots: u32,
 }
 
 #[derive(Debug)]
@@ -199,6 +201,7 @@ impl Machine {
             state: Mutex::new(State {
                 phase: Phase::Starting,
                 halted: false,
+                boots: 1,
             }),
             changed: Condvar::new(),
         });
@@ -243,6 +246,7 @@ impl Machine {
                 shared.set(Phase::Off { ended });
                 return;
             }
+            shared.state().boots += 1;
             shared.set(Phase::Starting);
             match self.launch(shared) {
                 Ok(next) => (child, listener) = next,
@@ -330,11 +334,16 @@ impl Running {
 
     /// Waits until `reached`, or until `deadline`, and returns the phase then.
     pub(crate) fn wait(&self, deadline: Instant, reached: impl Fn(&Phase) -> bool) -> Phase {
+        self.wait_boot(deadline, |_, phase| reached(phase)).1
+    }
+
+    /// As [`Running::wait`], with the number of the boot.
+    pub(crate) fn wait_boot(&self, deadline: Instant, reached: impl Fn(u32, &Phase) -> bool) -> (u32, Phase) {
         let mut state = self.shared.state();
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
-            if reached(&state.phase) || left.is_zero() {
-                return state.phase.clone();
+            if reached(state.boots, &state.phase) || left.is_zero() {
+                return (state.boots, state.phase.clone());
             }
             state = self
                 .shared
