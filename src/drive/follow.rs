@@ -1,0 +1,273 @@
+//! Following a run on a host: hands the plan over, reads the journal's events, and comes back after a lost connection.
+//! The host's journal is the verdict: an end that was not read from it is reported as unknown.
+
+use std::time::{Duration, Instant};
+
+use provision_core::model::{Connection, Digest, HostName, HostText, Plan, RunEvent, RunPhase, StepError};
+use provision_core::wire::{Refusal, Request, Response, StatusReport};
+
+use super::look::{millis, talk, unexpected};
+use super::{Channel, ReachError, ReachStage};
+use crate::events::{HostOutcome, Progress, Refused};
+
+/// The pauses before the tries to come back to a run, in seconds. Together with the tries' own deadlines they cover a
+/// reboot; they are long enough never to earn a penalty from sshd (PerSourcePenalties).
+const PAUSES: [u64; 8] = [1, 2, 4, 8, 15, 30, 30, 30];
+
+/// How long the answer to the status that follows a run's last event may take.
+const STATUS: Duration = Duration::from_secs(60);
+
+/// What to follow.
+pub(super) enum Run<'a> {
+    /// A plan that may not be on the host yet.
+    Plan(&'a Plan),
+    /// A run that somebody started before; `None` is the host's newest.
+    Before(Option<Digest>),
+}
+
+/// Follows a run to its end.
+pub(super) async fn follow(
+    host: &HostName,
+    connection: &Connection,
+    run: Run<'_>,
+    channel: &Channel<HostOutcome>,
+) -> HostOutcome {
+    let mut verdict = Verdict::default();
+    let plan_id = match &run {
+        Run::Plan(plan) => plan.id(),
+        Run::Before(Some(plan_id)) => *plan_id,
+        Run::Before(None) => match newest(host, connection, channel).await {
+            Ok(Some(plan_id)) => plan_id,
+            Ok(None) => return HostOutcome::Refused(Refused::NoSuchRun),
+            Err(error) => return HostOutcome::Unreachable(error),
+        },
+    };
+    // Whether the host may have begun: from then on a lost connection says nothing about what happened there.
+    let mut sent = matches!(run, Run::Before(_));
+    let mut hand_over = matches!(run, Run::Plan(_));
+    let mut tries = PAUSES.iter();
+    loop {
+        let request = match &run {
+            Run::Plan(plan) if hand_over => Request::Apply(Box::new((*plan).clone())),
+            Run::Plan(_) | Run::Before(_) => Request::Attach {
+                plan_id,
+                from: verdict.events,
+            },
+        };
+        let before = verdict.events;
+        let error = match watch(host, connection, request, channel, &mut verdict, &mut sent).await {
+            Ok(Watched::Ended(status)) => return verdict.outcome(plan_id, status.as_deref()),
+            Ok(Watched::Refused(Refusal::NoSuchRun)) if matches!(run, Run::Plan(_)) && !hand_over => {
+                // The connection broke before the plan was on the host: nothing has happened there.
+                hand_over = true;
+                continue;
+            }
+            Ok(Watched::Refused(refusal)) => return refused(refusal),
+            Err(error) if !sent => return HostOutcome::Unreachable(error),
+            Err(error) => error,
+        };
+        if verdict.events > before {
+            tries = PAUSES.iter();
+        }
+        channel
+            .progress(Progress::ConnectionLost { problem: chain(&error) })
+            .await;
+        let Some(pause) = tries.next() else {
+            return HostOutcome::Unknown { plan_id, error };
+        };
+        tokio::time::sleep(Duration::from_secs(*pause)).await;
+        let attempt = u32::try_from(PAUSES.len() - tries.len()).unwrap_or(u32::MAX);
+        channel.progress(Progress::Reattaching { attempt }).await;
+        hand_over = false;
+    }
+}
+
+enum Watched {
+    /// The journal has reached its end. The status says what the host recorded, where it could be asked.
+    Ended(Option<Box<StatusReport>>),
+    Refused(Refusal),
+}
+
+async fn watch(
+    host: &HostName,
+    connection: &Connection,
+    request: Request,
+    channel: &Channel<HostOutcome>,
+    verdict: &mut Verdict,
+    sent: &mut bool,
+) -> Result<Watched, ReachError> {
+    let requests = [
+        request,
+        Request::Status {
+            units: Default::default(),
+        },
+    ];
+    let (mut session, transport) = talk(host, connection, &requests, channel).await?;
+    *sent = true;
+    loop {
+        match session.answer().await? {
+            Response::Event { number, event } if number == verdict.events => {
+                verdict.take(&event);
+                let ended = verdict.ended();
+                channel.progress(Progress::Run { number, event }).await;
+                if ended {
+                    break;
+                }
+            }
+            Response::Event { number, .. } => {
+                let text = format!("event {number} came where {} is next", verdict.events);
+                return Err(ReachError::new(ReachStage::Session, text));
+            }
+            Response::Refused(refusal) => return Ok(Watched::Refused(refusal)),
+            other => return Err(unexpected(&other)),
+        }
+    }
+    let status = match session.answer_within(STATUS).await {
+        Ok(Response::Status(status)) => Some(status),
+        Ok(_) | Err(_) => None,
+    };
+    drop(session);
+    transport.close().await;
+    Ok(Watched::Ended(status))
+}
+
+async fn newest(
+    host: &HostName,
+    connection: &Connection,
+    channel: &Channel<HostOutcome>,
+) -> Result<Option<Digest>, ReachError> {
+    let report = super::look::status(host, connection, Default::default(), channel).await?;
+    Ok(report.last_run.map(|run| run.plan_id))
+}
+
+/// What the events so far say.
+#[derive(Default)]
+struct Verdict {
+    events: u64,
+    phase: Option<RunPhase>,
+    started: Option<Instant>,
+    done: usize,
+    failed: Option<(usize, StepError)>,
+    error: Option<HostText>,
+    outcome: Option<HostOutcome>,
+}
+
+impl Verdict {
+    fn take(&mut self, event: &RunEvent) {
+        self.events += 1;
+        self.started.get_or_insert_with(Instant::now);
+        match event {
+            RunEvent::Phase(phase) => self.phase = Some(*phase),
+            RunEvent::Moved(moved) => self.outcome = Some(HostOutcome::Refused(Refused::Moved(moved.clone()))),
+            RunEvent::StaleGeneration { planned, found } => {
+                let stale = Refused::StaleGeneration {
+                    planned: *planned,
+                    found: *found,
+                };
+                self.outcome = Some(HostOutcome::Refused(stale));
+            }
+            RunEvent::Locked(holder) => self.outcome = Some(HostOutcome::Locked(holder.clone())),
+            RunEvent::Error(text) => self.error = Some(text.clone()),
+            RunEvent::Done { .. } => self.done += 1,
+            RunEvent::StepFailed { step, error } => self.failed = Some((*step, error.clone())),
+            RunEvent::Waiting { .. } | RunEvent::Started { .. } | RunEvent::Output { .. } => {}
+        }
+    }
+
+    fn ended(&self) -> bool {
+        self.phase.is_some_and(RunPhase::is_final)
+    }
+
+    /// The outcome, from the journal's last phase and from what the host says it recorded.
+    fn outcome(self, plan_id: Digest, status: Option<&StatusReport>) -> HostOutcome {
+        let millis = self.started.map_or(0, millis);
+        let recorded = status
+            .and_then(|status| status.last_run.as_ref())
+            .filter(|run| run.plan_id == plan_id);
+        let generation = recorded.and_then(|run| run.generation);
+        let problem = |text: &str| StepError {
+            problem: HostText::from(text),
+            output: Vec::new(),
+            fix: None,
+        };
+        match self.phase {
+            Some(RunPhase::Confirmed) => match generation {
+                Some(generation) => HostOutcome::Changed {
+                    generation,
+                    steps: self.done,
+                    millis,
+                },
+                // Its journal says that it is recorded, and it could not be asked which generation that is.
+                None => HostOutcome::Unknown {
+                    plan_id,
+                    error: ReachError::new(
+                        ReachStage::Session,
+                        "the run ended well, and the host could not be asked what it has recorded",
+                    ),
+                },
+            },
+            Some(RunPhase::Refused) => self.outcome.unwrap_or_else(|| {
+                let text = self
+                    .error
+                    .unwrap_or_else(|| HostText::from("the host does not say why"));
+                HostOutcome::Refused(Refused::Host(text))
+            }),
+            Some(RunPhase::Interrupted) => HostOutcome::Failed {
+                step: None,
+                error: StepError {
+                    fix: Some("apply again: what was not done will be".into()),
+                    ..problem("the run was killed on the host")
+                },
+                done: self.done,
+                generation,
+                millis,
+            },
+            _ => {
+                let (step, error) = match self.failed {
+                    Some((step, error)) => (Some(step), error),
+                    None => {
+                        let text = self
+                            .error
+                            .unwrap_or_else(|| HostText::from("the host does not say why"));
+                        (
+                            None,
+                            StepError {
+                                problem: text,
+                                output: Vec::new(),
+                                fix: None,
+                            },
+                        )
+                    }
+                };
+                HostOutcome::Failed {
+                    step,
+                    error,
+                    done: self.done,
+                    generation,
+                    millis,
+                }
+            }
+        }
+    }
+}
+
+fn refused(refusal: Refusal) -> HostOutcome {
+    match refusal {
+        Refusal::Locked(holder) => HostOutcome::Locked(holder),
+        Refusal::NoSuchRun => HostOutcome::Refused(Refused::NoSuchRun),
+        Refusal::OtherMachine { found } => HostOutcome::Refused(Refused::OtherMachine { found }),
+        Refusal::Stage(text) => HostOutcome::Refused(Refused::Host(text)),
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &ReachError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,93 @@
+//! Looking at a host, and asking how it stands. Both only read.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use provision_core::model::{Connection, Desired, HostName, Observed, UnitName};
+use provision_core::wire::{Request, Response, StatusReport};
+
+use super::session::Session;
+use super::{Channel, ReachError, ReachStage};
+use crate::events::Progress;
+use crate::transport::{self, Transport};
+
+/// How long a look may take. Guards of commands run meanwhile, each with a deadline of its own.
+const LOOK: Duration = Duration::from_secs(120);
+
+pub(super) async fn look<T>(desired: &Desired, channel: &Channel<T>) -> Result<Observed, ReachError> {
+    let specs = desired
+        .resources
+        .values()
+        .map(|resource| resource.spec.clone())
+        .collect();
+    let started = Instant::now();
+    let request = Request::Observe { specs };
+    let (mut session, transport) = talk(&desired.host, &desired.connection, &[request], channel).await?;
+    let observed = match session.answer_within(LOOK).await? {
+        Response::Observed(observed) => *observed,
+        other => return Err(unexpected(&other)),
+    };
+    channel
+        .progress(Progress::Observed {
+            resources: observed.resources.len(),
+            millis: millis(started),
+        })
+        .await;
+    drop(session);
+    transport.close().await;
+    Ok(observed)
+}
+
+pub(super) async fn status<T>(
+    host: &HostName,
+    connection: &Connection,
+    units: BTreeSet<UnitName>,
+    channel: &Channel<T>,
+) -> Result<StatusReport, ReachError> {
+    let (mut session, transport) = talk(host, connection, &[Request::Status { units }], channel).await?;
+    let report = match session.answer_within(LOOK).await? {
+        Response::Status(report) => *report,
+        other => return Err(unexpected(&other)),
+    };
+    drop(session);
+    transport.close().await;
+    Ok(report)
+}
+
+/// Opens a way to a host and a session on it, and tells of both.
+pub(super) async fn talk<T>(
+    host: &HostName,
+    connection: &Connection,
+    requests: &[Request],
+    channel: &Channel<T>,
+) -> Result<(Session, Transport), ReachError> {
+    channel.progress(Progress::Connecting).await;
+    let started = Instant::now();
+    let transport = transport::open(host, connection, channel.options.timeout).await?;
+    channel
+        .progress(Progress::Connected {
+            millis: millis(started),
+        })
+        .await;
+    let session = Session::start(&transport, requests, channel).await?;
+    Ok((session, transport))
+}
+
+pub(super) fn unexpected(response: &Response) -> ReachError {
+    let what = match response {
+        Response::Hello { .. } => "a second hello",
+        Response::Observed(_) => "an observation",
+        Response::Event { .. } => "an event",
+        Response::Status(_) => "a status",
+        Response::Refused(_) => "a refusal",
+        Response::Error(_) => "an error",
+    };
+    ReachError::new(
+        ReachStage::Session,
+        format!("the agent answered with {what}, which was not asked for"),
+    )
+}
+
+pub(super) fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}

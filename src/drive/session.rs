@@ -1,0 +1,260 @@
+//! A conversation with the agent of one host: starts it, brings it where it is missing, and turns bytes into messages.
+//! It asks what it is told to ask and judges no answer.
+
+use std::time::{Duration, Instant};
+
+use provision_core::wire::{Decoder, FrameKind, Request, Response, encode, encode_message};
+
+use super::{Channel, ReachError, ReachStage};
+use crate::events::Progress;
+use crate::transport::{Agent, Ended, Output, Transport, TransportError};
+
+/// How long the agent may take to say hello: a process start on a busy host.
+const HELLO: Duration = Duration::from_secs(30);
+
+/// How long bringing the agent may take: a megabyte or two over a slow line.
+const UPLOAD: Duration = Duration::from_secs(300);
+
+/// A running conversation. All requests are sent when it starts; what is left is to read the answers.
+pub(super) struct Session {
+    output: Output,
+    decoder: Decoder,
+}
+
+impl Session {
+    /// Starts the agent and sends the requests at once: one round trip where the agent is there already.
+    pub(super) async fn start<T>(
+        transport: &Transport,
+        requests: &[Request],
+        channel: &Channel<T>,
+    ) -> Result<Self, ReachError> {
+        let agent =
+            Agent::for_arch(std::env::consts::ARCH).map_err(|error| ReachError::new(ReachStage::Agent, error))?;
+        let ended = match Self::attempt(transport, &agent, requests).await? {
+            Attempt::Speaks(session) => return Ok(session),
+            Attempt::Ended(ended) => ended,
+        };
+        not_privileged(transport, &ended)?;
+        // It is missing, or of another architecture: ask which one it takes.
+        let agent = match architecture(transport).await? {
+            arch if arch == std::env::consts::ARCH => agent,
+            arch => {
+                let agent = Agent::for_arch(&arch).map_err(|error| {
+                    ReachError::new(ReachStage::Agent, error).hint(format!(
+                        "build it on such a machine, and name its directory with PROVISION_AGENT_DIR (as provision-agent-{arch})"
+                    ))
+                })?;
+                if let Attempt::Speaks(session) = Self::attempt(transport, &agent, requests).await? {
+                    return Ok(session);
+                }
+                agent
+            }
+        };
+        channel
+            .progress(Progress::UploadingAgent {
+                bytes: agent.bytes().len() as u64,
+            })
+            .await;
+        install(transport, &agent).await?;
+        match Self::attempt(transport, &agent, requests).await? {
+            Attempt::Speaks(session) => Ok(session),
+            Attempt::Ended(ended) => {
+                let text = format!("it was put in place and does not start: {ended}");
+                Err(ReachError::new(ReachStage::Agent, text).hint("/var/lib must not be mounted noexec"))
+            }
+        }
+    }
+
+    async fn attempt(transport: &Transport, agent: &Agent, requests: &[Request]) -> Result<Attempt, ReachError> {
+        let nonce = nonce();
+        let bytes = frames(nonce, requests).map_err(|error| ReachError::new(ReachStage::Session, error))?;
+        let command = agent.session_command(transport.privilege());
+        let (mut input, output) = transport.start(&command).await.map_err(lost)?;
+        let mut session = Self {
+            output,
+            decoder: Decoder::default(),
+        };
+        // An agent that is missing, or refuses, stops reading: its answer says more than the failed write.
+        let written = match input.write_all(&bytes).await {
+            Ok(()) => input.eof().await,
+            Err(error) => Err(error),
+        };
+        match tokio::time::timeout(HELLO, session.next()).await {
+            Err(_) => {
+                let text = format!("it said nothing for {} s", HELLO.as_secs());
+                Err(ReachError::new(ReachStage::Agent, text))
+            }
+            Ok(Ok(Some(Response::Hello {
+                nonce: answer,
+                version: _,
+            }))) if answer == nonce => {
+                written.map_err(lost)?;
+                Ok(Attempt::Speaks(session))
+            }
+            Ok(Ok(Some(_))) => Err(ReachError::new(
+                ReachStage::Agent,
+                "it does not answer to this session's hello",
+            )),
+            Ok(Ok(None)) => session.output.finish().await.map(Attempt::Ended).map_err(lost),
+            Ok(Err(Broken::Silent)) => session.output.finish().await.map(Attempt::Ended).map_err(lost),
+            Ok(Err(Broken::Failed(error))) => Err(error),
+        }
+    }
+
+    /// The next answer; `None` once the agent has said that it has no more. Safe to cancel.
+    async fn next(&mut self) -> Result<Option<Response>, Broken> {
+        loop {
+            let message = self
+                .decoder
+                .next_message()
+                .map_err(|error| Broken::Failed(ReachError::new(ReachStage::Session, error)))?;
+            if message.is_some() || self.decoder.ended() {
+                return Ok(message);
+            }
+            match self.output.chunk().await {
+                Ok(Some(bytes)) => self.decoder.feed(&bytes),
+                Ok(None) if self.decoder.silent() => return Err(Broken::Silent),
+                Ok(None) => {
+                    self.decoder
+                        .finish()
+                        .map_err(|error| Broken::Failed(ReachError::new(ReachStage::Session, error)))?;
+                }
+                Err(error) => return Err(Broken::Failed(lost(error))),
+            }
+        }
+    }
+
+    /// The next answer. Safe to cancel.
+    ///
+    /// # Errors
+    /// The connection is lost, what comes are no frames, or the agent ends before it has answered everything.
+    pub(super) async fn answer(&mut self) -> Result<Response, ReachError> {
+        match self.next().await {
+            Ok(Some(Response::Error(text))) => Err(ReachError::new(
+                ReachStage::Session,
+                format!("the agent says: {}", text.escaped()),
+            )),
+            Ok(Some(response)) => Ok(response),
+            Ok(None) => Err(ReachError::new(
+                ReachStage::Session,
+                "the agent ended before it had answered everything",
+            )),
+            Err(Broken::Silent) => Err(ReachError::new(ReachStage::Session, "the agent ended without a word")),
+            Err(Broken::Failed(error)) => Err(error),
+        }
+    }
+
+    /// As [`Self::answer`], within a time.
+    pub(super) async fn answer_within(&mut self, limit: Duration) -> Result<Response, ReachError> {
+        match tokio::time::timeout(limit, self.answer()).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                let text = format!("the agent did not answer within {} s", limit.as_secs());
+                Err(ReachError::new(ReachStage::Session, text))
+            }
+        }
+    }
+}
+
+enum Attempt {
+    Speaks(Session),
+    Ended(Ended),
+}
+
+enum Broken {
+    /// The command ended and nothing that it wrote was a frame.
+    Silent,
+    Failed(ReachError),
+}
+
+fn frames(nonce: u64, requests: &[Request]) -> Result<Vec<u8>, serde_json::Error> {
+    let mut sequence = 0;
+    let mut bytes = encode_message(&Request::Hello { nonce }, &mut sequence)?;
+    for request in requests {
+        bytes.extend(encode_message(request, &mut sequence)?);
+    }
+    bytes.extend(encode(FrameKind::End, sequence, &[]));
+    Ok(bytes)
+}
+
+/// Different in every session; it need not be secret, since the channel is authenticated.
+fn nonce() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+fn lost(error: TransportError) -> ReachError {
+    ReachError::new(ReachStage::Session, error)
+}
+
+/// sudo speaks the host's language, so it is recognised by its name at the start of a line, and by the agent's absence in it.
+fn not_privileged(transport: &Transport, ended: &Ended) -> Result<(), ReachError> {
+    if transport.privilege().is_empty() {
+        return Ok(());
+    }
+    let line = ended
+        .stderr
+        .lines()
+        .find(|line| line.contains("sudo:") && !line.contains("provision-agent"));
+    let text = match line {
+        Some(line) => line.to_owned(),
+        None if ended.stderr.contains("sudo") && !ended.stderr.contains("provision-agent") => ended.to_string(),
+        None => return Ok(()),
+    };
+    Err(ReachError::new(ReachStage::Privilege, text)
+        .hint("log in as root ([host] user = \"root\"), or let the user run sudo without a password: NOPASSWD: ALL"))
+}
+
+async fn architecture(transport: &Transport) -> Result<String, ReachError> {
+    let (text, ended) = run(transport, "uname -m", &[], HELLO).await?;
+    let arch = text.trim();
+    let known = !arch.is_empty() && arch.len() < 32 && arch.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    if known {
+        return Ok(arch.lines().last().unwrap_or(arch).to_owned());
+    }
+    Err(ReachError::new(
+        ReachStage::Agent,
+        format!("the host does not say its architecture: {ended}"),
+    ))
+}
+
+async fn install(transport: &Transport, agent: &Agent) -> Result<(), ReachError> {
+    let command = agent.install_command(transport.privilege());
+    let (_, ended) = run(transport, &command, agent.bytes(), UPLOAD).await?;
+    if ended.status == Some(0) {
+        return Ok(());
+    }
+    Err(
+        ReachError::new(ReachStage::Agent, format!("it could not be put in place: {ended}"))
+            .hint("it is kept in /var/lib/provision, which must be writable and have a few megabytes free"),
+    )
+}
+
+/// Runs a command with input to its end; up to 4 KiB of output are kept.
+async fn run(
+    transport: &Transport,
+    command: &str,
+    input: &[u8],
+    limit: Duration,
+) -> Result<(String, Ended), ReachError> {
+    let started = Instant::now();
+    let work = async {
+        let (mut stdin, mut stdout) = transport.start(command).await?;
+        // What stops reading says why when it ends.
+        if stdin.write_all(input).await.is_ok() {
+            let _ = stdin.eof().await;
+        }
+        let mut text = Vec::new();
+        while let Some(bytes) = stdout.chunk().await? {
+            text.extend_from_slice(&bytes[..bytes.len().min(4096 - text.len().min(4096))]);
+        }
+        Ok((String::from_utf8_lossy(&text).into_owned(), stdout.finish().await?))
+    };
+    match tokio::time::timeout(limit, work).await {
+        Ok(done) => done.map_err(lost),
+        Err(_) => {
+            let text = format!("no end after {} s", started.elapsed().as_secs());
+            Err(ReachError::new(ReachStage::Agent, text))
+        }
+    }
+}
