@@ -185,6 +185,12 @@ impl Decoder {
         self.ended
     }
 
+    /// Whether no frame has come yet: whatever was fed is noise so far.
+    #[must_use]
+    pub fn silent(&self) -> bool {
+        self.frames == 0
+    }
+
     /// To be called when the channel closes.
     ///
     /// # Errors
