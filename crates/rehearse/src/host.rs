@@ -1,21 +1,21 @@
 //! A throwaway host: a real Debian with systemd and sshd on this machine, with a disk, a network and keys of its own, that disappears with its owner.
 //! It puts nothing on the host but its names and keys; what the host should be is for others to say.
 
+mod disk;
+mod error;
+
 use std::fs;
 use std::io::{self, Read as _, Seek as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use crate::base::BaseImage;
-use crate::cgroup::CgroupError;
-use crate::mounts::{self, MountError};
-use crate::network;
-use crate::nspawn::{BootError, Machine, Phase, Running};
-use crate::program::{self, ProgramError};
-use crate::slots::{self, Slot, StateError, TeardownError};
+use crate::nspawn::{Machine, Phase, Running};
+use crate::program;
+use crate::slots::{self, Slot, TeardownError};
+pub use error::{HostError, ReadyError, StartError};
 
 /// The port of every host's sshd.
 pub const SSH_PORT: u16 = 22;
@@ -55,141 +55,6 @@ impl HostOptions {
     }
 }
 
-/// A host could not be started. What it had already is gone again.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// The name cannot be a host's.
-    #[error("`{0}` cannot be a host's name: use up to 63 lowercase letters, digits and dashes, a letter first")]
-    Name(String),
-    /// A key line would be two.
-    #[error("an authorized key holds a line break")]
-    Key,
-    /// The state shared by all hosts.
-    #[error("cannot take a place for host {host}")]
-    State {
-        /// The host.
-        host: String,
-        /// Why not.
-        #[source]
-        source: StateError,
-    },
-    /// Its disk.
-    #[error("cannot make the disk of host {host}")]
-    Disk {
-        /// The host.
-        host: String,
-        /// Why not.
-        #[source]
-        source: MountError,
-    },
-    /// A file on its disk, or beside it.
-    #[error("cannot write {} for host {host}", path.display())]
-    Install {
-        /// The host.
-        host: String,
-        /// Which.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// Its keys.
-    #[error("cannot make keys for host {host}")]
-    Keys {
-        /// The host.
-        host: String,
-        /// Why not.
-        #[source]
-        source: ProgramError,
-    },
-    /// It could not be switched on.
-    #[error("cannot boot host {host}")]
-    Boot {
-        /// The host.
-        host: String,
-        /// Why not.
-        #[source]
-        source: BootError,
-    },
-}
-
-/// A host did not get ready.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ReadyError {
-    /// It is off.
-    #[error("host {host} went off while booting ({ended}); its console ends with: {console}")]
-    Off {
-        /// The host.
-        host: String,
-        /// How it ended.
-        ended: String,
-        /// Its last words, escaped.
-        console: String,
-    },
-    /// Time is over.
-    #[error("host {host} was not ready after {} s: {missing}; its console ends with: {console}", waited.as_secs_f32())]
-    Late {
-        /// The host.
-        host: String,
-        /// How long was waited.
-        waited: Duration,
-        /// What did not happen.
-        missing: &'static str,
-        /// Its last words, escaped.
-        console: String,
-    },
-}
-
-/// Something could not be done to a host that exists.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum HostError {
-    /// It must be on for that, and is off.
-    #[error("host {0} is off: boot it first")]
-    Off(String),
-    /// It must be off for that, and is on.
-    #[error("host {0} is on already")]
-    On(String),
-    /// It could not be cut off.
-    #[error("cannot cut the power of host {host}")]
-    Cut {
-        /// The host.
-        host: String,
-        /// Why not.
-        #[source]
-        source: CgroupError,
-    },
-    /// It could not be switched on again.
-    #[error("cannot boot host {host}")]
-    Boot {
-        /// The host.
-        host: String,
-        /// Why not.
-        #[source]
-        source: BootError,
-    },
-    /// A program could not be started in it.
-    #[error("cannot enter host {host}")]
-    Enter {
-        /// The host.
-        host: String,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// Its record could not be changed.
-    #[error("cannot keep host {host}")]
-    Keep {
-        /// The host.
-        host: String,
-        /// Why not.
-        #[source]
-        source: StateError,
-    },
-}
-
 /// A host that exists for as long as this value does. Dropping it destroys the host, also while panicking; if the process is killed, the next start of any host does it.
 #[derive(Debug)]
 pub struct ThrowawayHost {
@@ -215,7 +80,7 @@ impl ThrowawayHost {
         let host = || options.name.clone();
         let slot =
             slots::claim(&options.name, base.root()).map_err(|source| StartError::State { host: host(), source })?;
-        let started = prepare(slot, base, options).and_then(|host_key| {
+        let started = disk::prepare(slot, base, options).and_then(|host_key| {
             let running = machine(slot, options)
                 .start()
                 .map_err(|source| StartError::Boot { host: host(), source })?;
@@ -514,111 +379,6 @@ fn machine(slot: Slot, options: &HostOptions) -> Machine {
         binds: options.binds.clone(),
         containers: options.containers,
     }
-}
-
-/// Makes the disk, and on it what makes this host this host. Returns the public host key.
-fn prepare(slot: Slot, base: &BaseImage, options: &HostOptions) -> Result<String, StartError> {
-    let host = || options.name.clone();
-    let root = slot.file("root");
-    for (name, mode) in [
-        // The host's `/` gets this mode.
-        ("upper", 0o755),
-        ("work", 0o700),
-        ("root", 0o755),
-        ("docker", 0o710),
-    ] {
-        let path = slot.file(name);
-        fs::DirBuilder::new()
-            .mode(mode)
-            .create(&path)
-            // Whatever the umask took away.
-            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(mode)))
-            .map_err(|source| StartError::Install {
-                host: host(),
-                path,
-                source,
-            })?;
-    }
-    mounts::overlay(base.root(), &slot.file("upper"), &slot.file("work"), &root)
-        .map_err(|source| StartError::Disk { host: host(), source })?;
-
-    let identity = new_key(slot, "identity", options)?;
-    let host_key = new_key(slot, "host_key", options)?;
-    let address = slot.network().address();
-    let mut authorized = identity + "\n";
-    for key in &options.authorized_keys {
-        authorized += key;
-        authorized.push('\n');
-    }
-    let private_host_key = read(&slot.file("host_key"), options)?;
-    let name = &options.name;
-    let files: [(PathBuf, u32, &str); 9] = [
-        (root.join("etc/ssh/ssh_host_ed25519_key"), 0o600, &private_host_key),
-        (
-            root.join("etc/ssh/ssh_host_ed25519_key.pub"),
-            0o644,
-            &format!("{host_key}\n"),
-        ),
-        (root.join("root/.ssh/authorized_keys"), 0o600, &authorized),
-        (root.join("etc/hostname"), 0o644, &format!("{name}\n")),
-        (
-            root.join("etc/hosts"),
-            0o644,
-            &format!("127.0.0.1 localhost\n::1 localhost ip6-localhost\n{address} {name}\n"),
-        ),
-        (root.join("etc/machine-id"), 0o444, &machine_id(options)?),
-        (root.join("etc/resolv.conf"), 0o644, &network::resolv_conf()),
-        (slot.file("known_hosts"), 0o600, &format!("{address} {host_key}\n")),
-        (slot.file("console.log"), 0o600, ""),
-    ];
-    for (path, mode, content) in files {
-        install(&path, mode, content).map_err(|source| StartError::Install {
-            host: host(),
-            path,
-            source,
-        })?;
-    }
-    Ok(host_key)
-}
-
-/// Writes a file that nobody reads yet.
-fn install(path: &Path, mode: u32, content: &str) -> io::Result<()> {
-    if let Some(parent) = path.parent()
-        && !parent.exists()
-    {
-        // Only `/root/.ssh` is not there yet.
-        fs::DirBuilder::new().mode(0o700).create(parent)?;
-    }
-    fs::write(path, content)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-/// Makes a pair of keys beside the disk, and returns the public line without its comment.
-fn new_key(slot: Slot, name: &str, options: &HostOptions) -> Result<String, StartError> {
-    let path = slot.file(name);
-    let mut arguments: Vec<std::ffi::OsString> = ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f"]
-        .map(Into::into)
-        .to_vec();
-    arguments.push(path.clone().into());
-    program::run("ssh-keygen", &arguments).map_err(|source| StartError::Keys {
-        host: options.name.clone(),
-        source,
-    })?;
-    Ok(read(&path.with_extension("pub"), options)?.trim().to_owned())
-}
-
-fn read(path: &Path, options: &HostOptions) -> Result<String, StartError> {
-    fs::read_to_string(path).map_err(|source| StartError::Install {
-        host: options.name.clone(),
-        path: path.to_owned(),
-        source,
-    })
-}
-
-/// A new machine id, in the form of machine-id(5). Without one, systemd would take the boot for the first of a new machine and switch every unit to its preset.
-fn machine_id(options: &HostOptions) -> Result<String, StartError> {
-    let uuid = read(Path::new("/proc/sys/kernel/random/uuid"), options)?;
-    Ok(uuid.replace('-', ""))
 }
 
 /// Whether an SSH server's first bytes come, before `end` and within a second.

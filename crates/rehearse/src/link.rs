@@ -2,6 +2,7 @@
 //! It has no randomness and limits no bandwidth; what it does follows from its options and the bytes alone.
 
 mod connection;
+mod lane;
 
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -123,6 +123,24 @@ mod tests {
     }
 
     #[test]
+    fn only_what_was_changed_is_put_back() {
+        let directory = std::env::temp_dir().join(format!("rehearse-settings-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (changed, same) = (directory.join("changed"), directory.join("same"));
+        fs::write(&changed, "2\n").unwrap();
+        fs::write(&same, "1\n").unwrap();
+        let written = fs::metadata(&same).unwrap().modified().unwrap();
+        let settings = Settings {
+            boot_id: boot_id().unwrap(),
+            values: [(changed.clone(), "1\n".into()), (same.clone(), "1\n".into())].into(),
+        };
+        assert_eq!(settings.restore().unwrap(), Vec::<PathBuf>::new());
+        assert_eq!(fs::read_to_string(&changed).unwrap(), "1\n");
+        assert_eq!(fs::metadata(&same).unwrap().modified().unwrap(), written);
+        fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
     fn a_setting_that_refuses_is_named() {
         let path = PathBuf::from("/proc/sys/kernel/osrelease");
         let settings = Settings {
