@@ -264,3 +264,176 @@ pub(crate) fn sweep_temps(path: &AbsPath) -> Result<usize, ChangeError> {
     }
     Ok(swept)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::path::Path;
+
+    use provision_core::model::Mode;
+
+    use super::*;
+    use crate::testing::Scratch;
+
+    const OWN: Attributes = Attributes {
+        uid: 1234,
+        gid: 4321,
+        mode: Mode::from_bits(0o2750),
+    };
+
+    fn at(scratch: &Scratch, name: &str) -> AbsPath {
+        AbsPath::new(scratch.path().join(name).to_str().unwrap()).unwrap()
+    }
+
+    fn attributes(path: &AbsPath) -> (u32, u32, u32) {
+        let found = fs::symlink_metadata(path.as_str()).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o7777)
+    }
+
+    fn pipe(path: &AbsPath) {
+        rustix::fs::mknodat(rustix::fs::CWD, path.as_str(), FileType::Fifo, 0o600.into(), 0).unwrap();
+    }
+
+    #[test]
+    fn a_directory_is_made_once_and_then_given_its_attributes() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "dir");
+        make_directory(&path, &OWN).unwrap();
+        assert_eq!(attributes(&path), (1234, 4321, 0o2750));
+        fs::write(format!("{path}/inside"), "").unwrap();
+        let other = Attributes {
+            mode: Mode::from_bits(0o700),
+            ..OWN
+        };
+        make_directory(&path, &other).unwrap();
+        assert_eq!(attributes(&path), (1234, 4321, 0o700));
+        assert!(Path::new(&format!("{path}/inside")).exists());
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_directory_replaces_nothing() {
+        let scratch = Scratch::new();
+        fs::write(scratch.path().join("f"), "").unwrap();
+        symlink("f", scratch.path().join("l")).unwrap();
+        for (name, noun) in [("f", "a file"), ("l", "a symbolic link")] {
+            let error = make_directory(&at(&scratch, name), &OWN).unwrap_err();
+            assert!(
+                matches!(error, ChangeError::Unfit { found, .. } if found == noun),
+                "{error}"
+            );
+        }
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_link_replaces_a_link_and_nothing_else() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "link");
+        for target in ["first", "/second"] {
+            make_symlink(&path, target).unwrap();
+            assert_eq!(fs::read_link(path.as_str()).unwrap(), Path::new(target));
+        }
+        fs::write(scratch.path().join("f"), "kept").unwrap();
+        fs::create_dir(scratch.path().join("d")).unwrap();
+        for name in ["f", "d"] {
+            assert!(make_symlink(&at(&scratch, name), "x").is_err());
+        }
+        assert_eq!(fs::read(scratch.path().join("f")).unwrap(), b"kept");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 3);
+    }
+
+    #[test]
+    fn attributes_are_set_on_files_and_directories_alone() {
+        let scratch = Scratch::new();
+        let (file, link, fifo) = (at(&scratch, "f"), at(&scratch, "l"), at(&scratch, "p"));
+        fs::write(file.as_str(), "").unwrap();
+        symlink("f", link.as_str()).unwrap();
+        pipe(&fifo);
+        assert!(matches!(set_attributes(&link, &OWN), Err(ChangeError::Unfit { .. })));
+        assert!(matches!(set_attributes(&fifo, &OWN), Err(ChangeError::Unfit { .. })));
+        assert!(matches!(
+            set_attributes(&at(&scratch, "none"), &OWN),
+            Err(ChangeError::Unfit { found: "not there", .. })
+        ));
+        assert_eq!(attributes(&file).0, 0);
+        let setuid = Attributes {
+            mode: Mode::from_bits(0o4755),
+            ..OWN
+        };
+        set_attributes(&file, &setuid).unwrap();
+        assert_eq!(attributes(&file), (1234, 4321, 0o4755));
+    }
+
+    #[test]
+    fn a_file_that_another_may_have_linked_there_is_not_given_away() {
+        let scratch = Scratch::new();
+        let (shadow, loose) = (at(&scratch, "shadow"), scratch.path().join("loose"));
+        fs::write(shadow.as_str(), "").unwrap();
+        fs::create_dir(&loose).unwrap();
+        let link = at(&scratch, "loose/link");
+        fs::hard_link(shadow.as_str(), link.as_str()).unwrap();
+        std::os::unix::fs::chown(&loose, Some(1000), None).unwrap();
+        assert!(matches!(
+            set_attributes(&link, &OWN),
+            Err(ChangeError::Shared { links: 2, .. })
+        ));
+        assert_eq!(attributes(&shadow).0, 0);
+        // Where root alone may link, a second name is the administrator's.
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        set_attributes(&shadow, &OWN).unwrap();
+    }
+
+    #[test]
+    fn removal_takes_only_what_it_is_for() {
+        let scratch = Scratch::new();
+        let (file, link, dir) = (at(&scratch, "f"), at(&scratch, "l"), at(&scratch, "d"));
+        fs::write(file.as_str(), "").unwrap();
+        symlink("f", link.as_str()).unwrap();
+        fs::create_dir(dir.as_str()).unwrap();
+        fs::write(format!("{dir}/inside"), "").unwrap();
+
+        for (path, wrong) in [
+            (&file, PathKind::Symlink),
+            (&file, PathKind::Directory),
+            (&link, PathKind::File),
+            (&dir, PathKind::File),
+        ] {
+            assert!(
+                matches!(remove(path, wrong), Err(ChangeError::Unfit { .. })),
+                "{path} as {wrong:?}"
+            );
+        }
+        assert_eq!(remove(&dir, PathKind::Directory).unwrap(), Removed::KeptNotEmpty);
+        fs::remove_file(format!("{dir}/inside")).unwrap();
+        for (path, kind) in [
+            (&link, PathKind::Symlink),
+            (&file, PathKind::File),
+            (&dir, PathKind::Directory),
+        ] {
+            assert_eq!(remove(path, kind).unwrap(), Removed::Gone);
+            assert_eq!(remove(path, kind).unwrap(), Removed::Gone, "it was gone already");
+        }
+        assert_eq!(
+            remove(&at(&scratch, "d/inside"), PathKind::File).unwrap(),
+            Removed::Gone
+        );
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_swept_and_nothing_else() {
+        let scratch = Scratch::new();
+        let temp = |digit: char| format!(".provision-{}", digit.to_string().repeat(16));
+        fs::write(scratch.path().join(temp('a')), "half").unwrap();
+        symlink("x", scratch.path().join(temp('b'))).unwrap();
+        fs::create_dir(scratch.path().join(temp('c'))).unwrap();
+        fs::create_dir(scratch.path().join(temp('d'))).unwrap();
+        fs::write(scratch.path().join(temp('d')).join("somebody's"), "").unwrap();
+        fs::write(scratch.path().join(".provision-notes"), "").unwrap();
+        assert_eq!(sweep_temps(&at(&scratch, "f")).unwrap(), 3);
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
+        assert_eq!(sweep_temps(&at(&scratch, "none/f")).unwrap(), 0);
+    }
+}

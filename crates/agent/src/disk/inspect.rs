@@ -137,6 +137,13 @@ fn file(
     let Some((mut file, stat)) = open_file(parent, path)? else {
         return Ok(PathState::Absent);
     };
+    let too_long = || InspectError::TooLong {
+        path: path.clone(),
+        limit: HASHED_BYTES,
+    };
+    if u64::try_from(stat.st_size).is_ok_and(|size| size > HASHED_BYTES) {
+        return Err(too_long());
+    }
     let mode = Mode::from_bits(stat.st_mode);
     let keep = want_text && mode.others_read();
     let mut kept = Vec::new();
@@ -151,11 +158,9 @@ fn file(
             Err(error) => return Err(failed("read", path)(error)),
         };
         size += read as u64;
+        // It grows, or is one of the kernel's, whose size says nothing.
         if size > HASHED_BYTES {
-            return Err(InspectError::TooLong {
-                path: path.clone(),
-                limit: HASHED_BYTES,
-            });
+            return Err(too_long());
         }
         hasher.update(&piece[..read]);
         if keep && size <= DIFF_TEXT_BYTES {
@@ -208,4 +213,160 @@ pub(crate) fn read_file(path: &AbsPath, limit: u64) -> Result<Option<Vec<u8>>, I
         });
     }
     Ok(Some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+    use crate::testing::Scratch;
+
+    fn at(scratch: &Scratch, name: &str) -> AbsPath {
+        AbsPath::new(scratch.path().join(name).to_str().unwrap()).unwrap()
+    }
+
+    fn look(path: &AbsPath, expect: Option<Content>, want_text: bool) -> PathState {
+        let accounts = Accounts::parse(b"bot:x:1234:4321::/:\n", b"bots:x:4321:\n");
+        inspect(path, &accounts, expect, want_text).unwrap()
+    }
+
+    fn text(state: PathState) -> Option<HostText> {
+        match state {
+            PathState::File { text, .. } => text,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_file_is_told_with_its_owner_and_digest() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        let bytes = vec![7; 200_000];
+        fs::write(path.as_str(), &bytes).unwrap();
+        std::os::unix::fs::chown(path.as_str(), Some(1234), Some(99)).unwrap();
+        fs::set_permissions(path.as_str(), fs::Permissions::from_mode(0o4711)).unwrap();
+        let PathState::File {
+            content,
+            owner,
+            group,
+            mode,
+            text: None,
+        } = look(&path, None, true)
+        else {
+            panic!("it is a file without text");
+        };
+        assert_eq!(content, Content::of(&bytes));
+        assert!(owner.is("bot") && owner.is("1234"));
+        assert_eq!((group.id, group.name), (99, None));
+        assert_eq!(mode, Mode::from_bits(0o4711));
+    }
+
+    #[test]
+    fn text_comes_only_where_it_is_for_a_diff_that_everybody_may_read() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        let write = |bytes: &[u8], mode| {
+            fs::write(path.as_str(), bytes).unwrap();
+            fs::set_permissions(path.as_str(), fs::Permissions::from_mode(mode)).unwrap();
+        };
+        let other = Some(Content::of(b"other"));
+        write("naïve\u{1b}".as_bytes(), 0o644);
+        assert_eq!(text(look(&path, other, true)).unwrap().untrusted(), "naïve\u{1b}");
+        assert_eq!(text(look(&path, other, false)), None, "not wanted");
+        assert_eq!(
+            text(look(&path, Some(Content::of("naïve\u{1b}".as_bytes())), true)),
+            None,
+            "same"
+        );
+        write(b"secret", 0o640);
+        assert_eq!(text(look(&path, other, true)), None, "not for everybody");
+        write(b"\xff\xfe", 0o644);
+        assert_eq!(text(look(&path, other, true)), None, "not text");
+        let limit = usize::try_from(DIFF_TEXT_BYTES).unwrap();
+        write(&vec![b'a'; limit], 0o644);
+        assert_eq!(text(look(&path, other, true)).unwrap().untrusted().len(), limit);
+        write(&vec![b'a'; limit + 1], 0o644);
+        assert_eq!(text(look(&path, other, true)), None, "too long");
+    }
+
+    #[test]
+    fn what_is_no_file_is_told_and_not_opened() {
+        let scratch = Scratch::new();
+        let (fifo, socket, link) = (at(&scratch, "p"), at(&scratch, "s"), at(&scratch, "l"));
+        rustix::fs::mknodat(rustix::fs::CWD, fifo.as_str(), FileType::Fifo, 0o600.into(), 0).unwrap();
+        let _listener = UnixListener::bind(socket.as_str()).unwrap();
+        symlink("p", link.as_str()).unwrap();
+        let what = |path| look(path, None, true).noun().to_owned();
+        assert_eq!(what(&fifo), "a pipe");
+        assert_eq!(what(&socket), "a socket");
+        assert_eq!(what(&AbsPath::new("/dev/null").unwrap()), "a character device");
+        assert_eq!(
+            look(&link, None, true),
+            PathState::Symlink {
+                target: HostText::from("p")
+            }
+        );
+        assert!(matches!(
+            read_file(&fifo, 10),
+            Err(InspectError::NotAFile { found: "a pipe", .. })
+        ));
+        let own = AbsPath::new(scratch.path().to_str().unwrap()).unwrap();
+        assert!(matches!(look(&own, None, true), PathState::Directory { .. }));
+    }
+
+    #[test]
+    fn nothing_is_absent_and_an_attackers_link_is_unknown() {
+        let scratch = Scratch::new();
+        assert_eq!(look(&at(&scratch, "f"), None, true), PathState::Absent);
+        assert_eq!(look(&at(&scratch, "no/such/f"), None, true), PathState::Absent);
+        symlink("/etc", scratch.path().join("evil")).unwrap();
+        std::os::unix::fs::lchown(scratch.path().join("evil"), Some(1000), None).unwrap();
+        let error = inspect(&at(&scratch, "evil/passwd"), &Accounts::default(), None, true).unwrap_err();
+        assert!(matches!(error, InspectError::Parent { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_hosts_own_links_among_the_parents_are_followed() {
+        let path = AbsPath::new("/var/run/definitely-not-there").unwrap();
+        assert_eq!(look(&path, None, true), PathState::Absent);
+        let real = fs::canonicalize("/lib/os-release").unwrap_or_default();
+        if real.is_file() {
+            let path = AbsPath::new("/lib/os-release").unwrap();
+            assert!(matches!(look(&path, None, false), PathState::File { .. }));
+        }
+    }
+
+    #[test]
+    fn a_sparse_giant_is_not_read_for_ever() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "giant");
+        let file = fs::File::create(path.as_str()).unwrap();
+        file.set_len(1 << 42).unwrap();
+        let error = read_file(&path, 1000).unwrap_err();
+        assert!(matches!(error, InspectError::TooLong { limit: 1000, .. }), "{error}");
+        let error = inspect(&path, &Accounts::default(), None, true).unwrap_err();
+        assert!(
+            matches!(
+                error,
+                InspectError::TooLong {
+                    limit: HASHED_BYTES,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn bytes_come_whole_or_not_at_all() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        assert_eq!(read_file(&path, 4).unwrap(), None);
+        fs::write(path.as_str(), "four").unwrap();
+        assert_eq!(read_file(&path, 4).unwrap().unwrap(), b"four");
+        assert!(matches!(read_file(&path, 3), Err(InspectError::TooLong { .. })));
+    }
 }

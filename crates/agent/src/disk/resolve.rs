@@ -215,3 +215,131 @@ pub(super) fn noun(file_type: FileType) -> &'static str {
         FileType::Unknown => "something of an unknown type",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use super::*;
+    use crate::testing::Scratch;
+
+    /// A directory tree as only root could have made it, whatever the temporary directory above it is like: the
+    /// rules look at the directory that holds a link and at nothing above.
+    fn trusted() -> Scratch {
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "these tests give files to others, so they need root"
+        );
+        let scratch = Scratch::new();
+        fs::set_permissions(scratch.path(), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::create_dir_all(scratch.path().join("real/deep")).unwrap();
+        scratch
+    }
+
+    fn opened(path: &Path) -> Result<u64, PathError> {
+        let parent = open_parent_of(path)?;
+        assert_eq!(parent.name, path.file_name().unwrap());
+        Ok(rustix::fs::fstat(&parent.dir).unwrap().st_ino)
+    }
+
+    fn inode(path: &Path) -> u64 {
+        fs::metadata(path).unwrap().ino()
+    }
+
+    #[test]
+    fn links_that_root_alone_can_have_made_are_followed() {
+        let scratch = trusted();
+        let (root, deep) = (scratch.path(), scratch.path().join("real/deep"));
+        symlink("real", root.join("relative")).unwrap();
+        symlink(&deep, root.join("absolute")).unwrap();
+        symlink("../relative/./deep/", root.join("real/roundabout")).unwrap();
+        for path in ["real/deep/f", "relative/deep/f", "absolute/f", "real/roundabout/f"] {
+            assert_eq!(opened(&root.join(path)).unwrap(), inode(&deep), "{path}");
+        }
+    }
+
+    #[test]
+    fn the_last_component_is_never_followed() {
+        let scratch = trusted();
+        symlink("real", scratch.path().join("last")).unwrap();
+        assert_eq!(opened(&scratch.path().join("last")).unwrap(), inode(scratch.path()));
+    }
+
+    #[test]
+    fn links_that_somebody_else_can_have_made_are_refused_by_name() {
+        let why = |scratch: &Scratch| {
+            let link = scratch.path().join("link");
+            match opened(&link.join("f")).unwrap_err() {
+                PathError::UnsafeLink { component, why } => {
+                    assert_eq!(Path::new(&component), link);
+                    why
+                }
+                other => panic!("{other}"),
+            }
+        };
+        let with_link = || {
+            let scratch = trusted();
+            symlink("real", scratch.path().join("link")).unwrap();
+            scratch
+        };
+
+        let scratch = with_link();
+        std::os::unix::fs::lchown(scratch.path().join("link"), Some(1000), None).unwrap();
+        assert_eq!(why(&scratch), "it is not owned by root");
+
+        for mode in [0o1777, 0o775] {
+            let scratch = with_link();
+            fs::set_permissions(scratch.path(), fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(why(&scratch), "its directory is writable by others than root");
+        }
+
+        let scratch = with_link();
+        std::os::unix::fs::chown(scratch.path(), Some(1000), None).unwrap();
+        assert_eq!(why(&scratch), "its directory is not owned by root");
+    }
+
+    #[test]
+    fn a_safe_link_does_not_excuse_an_unsafe_one_behind_it() {
+        let scratch = trusted();
+        let (root, loose) = (scratch.path(), scratch.path().join("loose"));
+        fs::create_dir(&loose).unwrap();
+        fs::set_permissions(&loose, fs::Permissions::from_mode(0o777)).unwrap();
+        symlink("../real", loose.join("inner")).unwrap();
+        symlink("loose/inner", root.join("outer")).unwrap();
+        let error = opened(&root.join("outer/f")).unwrap_err();
+        assert!(
+            matches!(&error, PathError::UnsafeLink { component, .. } if component.ends_with("/loose/inner")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_missing_or_no_directory_is_named() {
+        let scratch = trusted();
+        let root = scratch.path();
+        fs::write(root.join("file"), "").unwrap();
+        symlink("nowhere", root.join("dangling")).unwrap();
+        let shown = |path: &str| opened(&root.join(path)).unwrap_err().to_string();
+        let at = |name: &str| root.join(name).display().to_string();
+        assert_eq!(shown("no/such/f"), format!("{} does not exist", at("no")));
+        assert_eq!(shown("dangling/f"), format!("{} does not exist", at("nowhere")));
+        assert_eq!(shown("file/f"), format!("{} is not a directory", at("file")));
+    }
+
+    #[test]
+    fn a_circle_of_links_ends() {
+        let scratch = trusted();
+        symlink("b", scratch.path().join("a")).unwrap();
+        symlink("a", scratch.path().join("b")).unwrap();
+        let error = opened(&scratch.path().join("a/f")).unwrap_err();
+        assert!(matches!(error, PathError::TooManyLinks { .. }), "{error}");
+    }
+
+    #[test]
+    fn the_root_and_relative_paths_have_no_parent() {
+        for path in ["/", "relative", "", "/etc/.."] {
+            assert!(open_parent_of(Path::new(path)).is_err(), "{path:?}");
+        }
+    }
+}

@@ -319,3 +319,233 @@ pub(super) fn is_temp_name(name: &[u8]) -> bool {
     name.strip_prefix(TEMP_PREFIX.as_bytes())
         .is_some_and(|digits| digits.len() == 16 && digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+    use crate::testing::Scratch;
+
+    const SECRET: Attributes = Attributes {
+        uid: 1234,
+        gid: 4321,
+        mode: Mode::from_bits(0o640),
+    };
+
+    fn at(scratch: &Scratch, name: &str) -> AbsPath {
+        AbsPath::new(scratch.path().join(name).to_str().unwrap()).unwrap()
+    }
+
+    fn names(scratch: &Scratch) -> Vec<String> {
+        let entries = fs::read_dir(scratch.path()).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn attributes(path: impl AsRef<Path>) -> (u32, u32, u32) {
+        let found = fs::symlink_metadata(path).unwrap();
+        (found.uid(), found.gid(), found.mode() & 0o7777)
+    }
+
+    #[test]
+    fn a_file_is_there_whole_with_its_attributes_and_nothing_beside_it() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        for content in [&b"first"[..], b"", &[0xff; 300_000]] {
+            write_file(&path, content, &SECRET, None).unwrap();
+            assert_eq!(fs::read(path.as_str()).unwrap(), content);
+            assert_eq!(attributes(path.as_str()), (1234, 4321, 0o640));
+            assert_eq!(names(&scratch), ["f"]);
+        }
+    }
+
+    #[test]
+    fn special_bits_survive_the_change_of_owner() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        let setuid = Attributes {
+            mode: Mode::from_bits(0o6755),
+            ..SECRET
+        };
+        write_file(&path, b"x", &setuid, None).unwrap();
+        assert_eq!(attributes(path.as_str()), (1234, 4321, 0o6755));
+    }
+
+    #[test]
+    fn the_validation_sees_the_staged_copy_as_it_will_be_while_the_old_file_stands() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        fs::write(path.as_str(), "old").unwrap();
+        let mut seen = None;
+        let mut validate = |staged: &Path| {
+            assert!(is_temp_name(staged.file_name().unwrap().as_encoded_bytes()));
+            assert_eq!(fs::read(path.as_str()).unwrap(), b"old");
+            seen = Some((fs::read(staged).unwrap(), attributes(staged)));
+            Ok(())
+        };
+        write_file(&path, b"new", &SECRET, Some(&mut validate)).unwrap();
+        assert_eq!(seen.unwrap(), (b"new".to_vec(), (1234, 4321, 0o640)));
+        assert_eq!(fs::read(path.as_str()).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_refused_copy_leaves_the_old_file_and_no_trace() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        fs::write(path.as_str(), "old").unwrap();
+        let mut validate = |_: &Path| {
+            Err(ValidateError {
+                problem: "line 3 is wrong".to_owned(),
+                output: Vec::new(),
+            })
+        };
+        let error = write_file(&path, b"new", &SECRET, Some(&mut validate)).unwrap_err();
+        assert!(matches!(error, WriteError::Validate { .. }), "{error}");
+        assert_eq!(fs::read(path.as_str()).unwrap(), b"old");
+        assert_eq!(names(&scratch), ["f"]);
+    }
+
+    #[test]
+    fn a_copy_that_changes_while_it_is_validated_is_not_installed() {
+        let appended = |staged: &Path| fs::write(staged, "new and more").unwrap();
+        let altered = |staged: &Path| fs::write(staged, "not").unwrap();
+        let swapped = |staged: &Path| {
+            fs::remove_file(staged).unwrap();
+            fs::write(staged, "new").unwrap();
+        };
+        for meddle in [&appended as &dyn Fn(&Path), &altered, &swapped] {
+            let scratch = Scratch::new();
+            let path = at(&scratch, "f");
+            let mut validate = |staged: &Path| {
+                meddle(staged);
+                Ok(())
+            };
+            let error = write_file(&path, b"new", &SECRET, Some(&mut validate)).unwrap_err();
+            assert!(matches!(error, WriteError::ReadBack { .. }), "{error}");
+            assert!(names(&scratch).is_empty());
+        }
+    }
+
+    #[test]
+    fn only_files_are_replaced() {
+        let scratch = Scratch::new();
+        fs::create_dir(scratch.path().join("dir")).unwrap();
+        fs::write(scratch.path().join("aim"), "old").unwrap();
+        symlink("aim", scratch.path().join("link")).unwrap();
+        let fifo = scratch.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &fifo, FileType::Fifo, 0o600.into(), 0).unwrap();
+        for (name, noun) in [("dir", "a directory"), ("link", "a symbolic link"), ("pipe", "a pipe")] {
+            let error = write_file(&at(&scratch, name), b"new", &SECRET, None).unwrap_err();
+            assert!(
+                matches!(error, WriteError::Occupied { found, .. } if found == noun),
+                "{error}"
+            );
+        }
+        assert_eq!(names(&scratch), ["aim", "dir", "link", "pipe"]);
+        assert_eq!(fs::read(scratch.path().join("aim")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_link_put_there_during_validation_is_not_written_through() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        fs::write(scratch.path().join("aim"), "old").unwrap();
+        let mut validate = |_: &Path| {
+            symlink("aim", path.as_str()).unwrap();
+            Ok(())
+        };
+        let error = write_file(&path, b"new", &SECRET, Some(&mut validate)).unwrap_err();
+        assert!(matches!(error, WriteError::Occupied { .. }), "{error}");
+        assert_eq!(fs::read(scratch.path().join("aim")).unwrap(), b"old");
+        assert_eq!(names(&scratch), ["aim", "f"]);
+    }
+
+    #[test]
+    fn a_hard_link_elsewhere_keeps_the_old_content() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        fs::write(path.as_str(), "old").unwrap();
+        fs::hard_link(path.as_str(), scratch.path().join("elsewhere")).unwrap();
+        write_file(&path, b"new", &SECRET, None).unwrap();
+        assert_eq!(fs::read(scratch.path().join("elsewhere")).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_reader_sees_one_content_or_the_other_with_its_own_mode() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        let open = Attributes {
+            uid: 0,
+            gid: 0,
+            mode: Mode::from_bits(0o644),
+        };
+        let (old, new) = (vec![b'o'; 100_000], vec![b'n'; 50_000]);
+        write_file(&path, &old, &open, None).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let mut seen = [0_u32; 2];
+                while !done.load(Ordering::Relaxed) || seen == [0, 0] {
+                    let mut file = File::open(path.as_str()).unwrap();
+                    let mode = file.metadata().unwrap().mode() & 0o7777;
+                    let mut content = Vec::new();
+                    file.read_to_end(&mut content).unwrap();
+                    match (content == old, content == new, mode) {
+                        (true, false, 0o644) => seen[0] += 1,
+                        (false, true, 0o640) => seen[1] += 1,
+                        _ => panic!("{} bytes, mode {mode:o}", content.len()),
+                    }
+                }
+                seen
+            });
+            for _ in 0..100 {
+                write_file(&path, &new, &SECRET, None).unwrap();
+                write_file(&path, &old, &open, None).unwrap();
+            }
+            done.store(true, Ordering::Relaxed);
+            reader.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_missing_directory_is_named() {
+        let scratch = Scratch::new();
+        let error = write_file(&at(&scratch, "no/f"), b"new", &SECRET, None).unwrap_err();
+        let WriteError::Parent { source, .. } = error else {
+            panic!("{error}");
+        };
+        assert_eq!(source.to_string(), format!("{} does not exist", at(&scratch, "no")));
+    }
+
+    #[test]
+    fn state_is_private() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join("receipt.json");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write_state(&path, b"{}").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"{}");
+        assert_eq!(attributes(&path).2, 0o600);
+    }
+
+    #[test]
+    fn temporary_names_are_known_again_and_no_others() {
+        let name = temp_name().unwrap();
+        assert!(is_temp_name(name.as_encoded_bytes()));
+        assert_ne!(name, temp_name().unwrap());
+        for other in [
+            ".provision-",
+            ".provision-0123456789abcde",
+            ".provision-0123456789abcdeg",
+            "provision-0123456789abcdef",
+        ] {
+            assert!(!is_temp_name(other.as_bytes()), "{other}");
+        }
+    }
+}
