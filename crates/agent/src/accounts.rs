@@ -252,3 +252,78 @@ fn number(digits: &[u8]) -> Option<u32> {
 fn lossy(text: &[u8]) -> String {
     String::from_utf8_lossy(text).into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[test]
+    fn lines_without_an_account_are_left_out_and_the_first_of_two_counts() {
+        let passwd = b"root:x:0:0:root:/root:/bin/bash\n\
+            +::::::\n-@bad::::::\n# comment:x:1:1::/:\n\nshort:x:5\n::7:7::/:\nneg:x:-1:0::/:\nplus:x:+3:0::/:\n\
+            big:x:4294967296:0::/:\nlong:x:1:1:c:/:/sh:extra\nbad\xff:x:8:8::/:\n\
+            root:x:99:99:second:/:/bin/sh\ntoor:x:0:0::/:\nodd:x:1000:1000:\xffx,,\x1b[31m:/h\xf6me:\nlast:x:2:2::/:/bin/false";
+        let group = b"root:x:0:\nbots:x:4321:bot,,other,bot2\n+:::\nnogid:x::\nbots:x:1:nobody\n";
+        let accounts = Accounts::parse(passwd, group);
+        let names: Vec<_> = accounts.users.iter().map(|user| user.name.as_str()).collect();
+        assert_eq!(names, ["root", "root", "toor", "odd", "last"]);
+        assert_eq!(accounts.user("root").unwrap().uid, 0);
+        assert_eq!(accounts.user_of(0).unwrap().name, "root");
+        assert_eq!(accounts.user("odd").unwrap().comment, "\u{fffd}x,,\u{1b}[31m");
+        assert_eq!(accounts.user("last").unwrap().shell, "/bin/false");
+        let groups: Vec<_> = accounts.groups.iter().map(|group| group.name.as_str()).collect();
+        assert_eq!(groups, ["root", "bots", "bots"]);
+        assert_eq!(accounts.group("bots").unwrap().members, ["bot", "other", "bot2"]);
+        let of = |user| accounts.groups_of(user).map(|group| group.gid).collect::<Vec<_>>();
+        assert_eq!((of("other"), of("nobody"), of("")), (vec![4321], vec![1], vec![]));
+    }
+
+    #[test]
+    fn owners_are_names_or_ids() {
+        let accounts = Accounts::parse(b"bot:x:1234:4321::/:\n", b"bots:x:4321:\n");
+        assert_eq!(accounts.resolve_owner("bot").unwrap(), 1234);
+        assert_eq!(accounts.resolve_owner("77").unwrap(), 77);
+        assert_eq!(accounts.resolve_group("bots").unwrap(), 4321);
+        let shown = accounts.resolve_owner("nobot").unwrap_err().to_string();
+        assert_eq!(shown, "the user \"nobot\" does not exist on this host");
+        assert!(accounts.resolve_group("bot").is_err());
+    }
+
+    /// `getent` with the files alone, so that systemd's made-up users do not count.
+    fn getent(database: &str) -> Vec<String> {
+        let output = Command::new("getent")
+            .args(["--service=files", database])
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn this_machines_accounts_are_those_that_getent_has() {
+        let accounts = Accounts::read().unwrap();
+        let users = accounts.users.iter().map(|user| {
+            let User {
+                name,
+                uid,
+                gid,
+                comment,
+                home,
+                shell,
+            } = user;
+            format!("{name}:x:{uid}:{gid}:{comment}:{home}:{shell}")
+        });
+        assert_eq!(users.collect::<Vec<_>>(), getent("passwd"));
+        let groups = accounts.groups.iter().map(|group| {
+            let Group { name, gid, members } = group;
+            format!("{name}:x:{gid}:{}", members.join(","))
+        });
+        assert_eq!(groups.collect::<Vec<_>>(), getent("group"));
+    }
+}

@@ -277,3 +277,62 @@ fn unquoted(name: &str) -> String {
         .or_else(|| name.strip_prefix("$'").and_then(|rest| rest.strip_suffix('\'')));
     bare.map_or_else(|| name.to_owned(), |bare| bare.replace(r"\\", r"\"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(text: &str) -> Answers {
+        Answers::parse(&text.lines().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn units_are_found_by_id_by_alias_and_through_quotes() {
+        let answers = answers(
+            "Warning: something about a unit\n\
+             Id=ssh.service\nNames=sshd.service ssh.service\nLoadState=loaded\nActiveState=active\n\
+             Id=getty@tty1.service\nNames=getty@tty1.service\nLoadState=loaded\nActiveState=inactive\n\
+             Id=no.service\nNames=no.service\nLoadState=not-found\nActiveState=inactive\n\
+             Id=a\\x2db.mount\nNames=\"odd\\\\x2dname.mount\" a\\x2db.mount\nActiveState=failed\n",
+        );
+        for (unit, property, value) in [
+            ("sshd.service", "ActiveState", "active"),
+            ("ssh.service", "Id", "ssh.service"),
+            ("getty@tty1.service", "ActiveState", "inactive"),
+            ("no.service", "LoadState", "not-found"),
+            (r"a\x2db.mount", "ActiveState", "failed"),
+            (r"odd\x2dname.mount", "ActiveState", "failed"),
+        ] {
+            assert_eq!(answers.of(unit).unwrap().get(property), value, "{unit}");
+        }
+        assert!(matches!(answers.of("other.service"), Err(SystemdError::Silent { unit }) if unit == "other.service"));
+    }
+
+    #[test]
+    fn numbers_that_a_unit_lacks_are_none() {
+        let answers = answers("Id=a.timer\nActiveState=active\nNRestarts=[not set]\nMainPID=\n");
+        let health = health(answers.of("a.timer").unwrap());
+        assert_eq!((health.restarts, health.main_pid, health.exit_status), (0, 0, 0));
+        assert_eq!(health.active.untrusted(), "active");
+    }
+
+    #[test]
+    fn listed_units_are_the_first_word_with_or_without_a_mark() {
+        assert_eq!(listed("a.service loaded failed failed An A").unwrap(), "a.service");
+        assert_eq!(listed("● -.mount loaded failed failed Root").unwrap(), "-.mount");
+        assert_eq!(listed(""), None);
+    }
+
+    #[test]
+    fn without_systemd_every_question_says_so() {
+        if is_running() {
+            return;
+        }
+        let unit = UnitName::new("a.service").unwrap();
+        assert!(matches!(
+            show(std::slice::from_ref(&unit)),
+            Err(SystemdError::NotRunning)
+        ));
+        assert!(matches!(failed_units(), Err(SystemdError::NotRunning)));
+    }
+}

@@ -150,3 +150,116 @@ fn unless(
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use provision_core::model::Millis;
+
+    use super::*;
+    use crate::testing::Scratch;
+
+    fn command(guard: Guard) -> CommandSpec {
+        CommandSpec {
+            name: "test".to_owned(),
+            run: vec!["false".to_owned()],
+            guard,
+            user: None,
+            cwd: None,
+            env: BTreeMap::from([("COLOUR".to_owned(), "blue".to_owned())]),
+            timeout: Millis::seconds(1),
+        }
+    }
+
+    fn sh(script: &str) -> CommandSpec {
+        command(Guard::Unless(["sh", "-c", script].map(str::to_owned).to_vec()))
+    }
+
+    fn look(spec: &CommandSpec) -> (bool, String) {
+        let accounts = Accounts::parse(
+            b"bot:x:1234:4321::/home/bot:\nnobody:x:65534:65534:nobody:/nonexistent:/bin/false\n",
+            b"",
+        );
+        let state = observe(spec, &accounts).unwrap();
+        (state.satisfied, state.detail.untrusted().to_owned())
+    }
+
+    #[test]
+    fn the_exit_status_decides_and_the_last_line_tells() {
+        assert_eq!(look(&sh("exit 0")), (true, "exit status 0".to_owned()));
+        assert_eq!(look(&sh("exit 3")), (false, "exit status 3".to_owned()));
+        assert_eq!(
+            look(&sh("echo first; echo no such thing >&2; exit 1")),
+            (false, "exit status 1: no such thing".to_owned())
+        );
+        let (satisfied, detail) = look(&sh("kill -9 $$"));
+        assert!(!satisfied && detail == "killed by signal 9", "{detail}");
+        let (_, detail) = look(&sh("head -c 3000 /dev/zero | tr '\\0' x; exit 1"));
+        assert_eq!(detail.len(), "exit status 1: ".len() + TAIL);
+    }
+
+    #[test]
+    fn it_runs_as_the_command_would() {
+        let scratch = Scratch::new();
+        let mut spec = sh("test $COLOUR = blue && test \"$(pwd)\" = \"$EXPECTED\" && test $HOME = /root");
+        spec.cwd = Some(AbsPath::new(scratch.path().to_str().unwrap()).unwrap());
+        spec.env
+            .insert("EXPECTED".to_owned(), scratch.path().to_str().unwrap().to_owned());
+        assert_eq!(look(&spec), (true, "exit status 0".to_owned()));
+
+        let mut spec = sh("echo $(id -u) $(id -g) $(id -G) $HOME $USER; exit 1");
+        spec.user = Some("nobody".to_owned());
+        assert_eq!(
+            look(&spec),
+            (false, "exit status 1: 65534 65534 65534 /nonexistent nobody".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_yet_leaves_the_guard_open() {
+        let absent = command(Guard::Unless(vec!["no-such-tool".to_owned()]));
+        let (satisfied, detail) = look(&absent);
+        assert!(
+            !satisfied && detail.starts_with("no-such-tool cannot be started: "),
+            "{detail}"
+        );
+        let mut spec = sh("exit 0");
+        spec.user = Some("later".to_owned());
+        assert_eq!(
+            look(&spec),
+            (
+                false,
+                "it cannot run: the user \"later\" does not exist on this host".to_owned()
+            )
+        );
+        let mut spec = sh("exit 0");
+        spec.cwd = Some(AbsPath::new("/no/such/place").unwrap());
+        assert_eq!(
+            look(&spec),
+            (false, "its working directory /no/such/place does not exist".to_owned())
+        );
+    }
+
+    #[test]
+    fn a_guard_that_does_not_end_is_unknown() {
+        let spec = sh("sleep 1000");
+        let Guard::Unless(argv) = &spec.guard else {
+            panic!("it is one");
+        };
+        let error = unless(&spec, argv, &Accounts::default(), Duration::from_millis(200)).unwrap_err();
+        assert!(error.starts_with("sh did not end within 0.2 s"), "{error}");
+    }
+
+    #[test]
+    fn what_a_command_creates_may_be_anything() {
+        let scratch = Scratch::new();
+        let path = AbsPath::new(scratch.path().join("made").to_str().unwrap()).unwrap();
+        let spec = command(Guard::Creates(path.clone()));
+        assert_eq!(look(&spec), (false, format!("{path} is absent")));
+        std::os::unix::fs::symlink("dangling", path.as_str()).unwrap();
+        assert_eq!(look(&spec), (true, format!("{path} exists")));
+        let below = command(Guard::Creates(AbsPath::new("/etc/passwd/x").unwrap()));
+        assert_eq!(look(&below), (false, "/etc/passwd/x is absent".to_owned()));
+    }
+}

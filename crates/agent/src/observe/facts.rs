@@ -59,3 +59,34 @@ fn release_field(text: &str, field: &str) -> Option<String> {
     }
     Some(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_are_unquoted_as_a_shell_would() {
+        let text = "NAME=\"Debian GNU/Linux\"\nVERSION_ID='12'\n ID=debian # bookworm\nA=\"a \\\"b\\\" \\$c\"\n\
+            B=\nC='x\nPRETTY ID=no\nD=first\nD=a\\ b\"c\"'d'";
+        let field = |name| release_field(text, name);
+        assert_eq!(field("NAME").unwrap(), "Debian GNU/Linux");
+        assert_eq!(field("VERSION_ID").unwrap(), "12");
+        assert_eq!(field("ID").unwrap(), "debian");
+        assert_eq!(field("A").unwrap(), "a \"b\" $c");
+        assert_eq!(field("B").unwrap(), "");
+        assert_eq!(field("C").unwrap(), "x");
+        assert_eq!(field("D").unwrap(), "a bcd");
+        assert_eq!(field("E"), None);
+    }
+
+    #[test]
+    fn the_kernel_and_this_module_agree() {
+        let facts = facts();
+        let kernel = |name: &str| std::fs::read_to_string(format!("/proc/sys/kernel/{name}")).unwrap();
+        assert_eq!(facts.hostname.untrusted(), kernel("hostname").trim());
+        assert_eq!(facts.kernel.untrusted(), kernel("osrelease").trim());
+        assert_eq!(facts.boot_id.untrusted(), kernel("random/boot_id").trim());
+        assert_eq!(facts.arch.untrusted(), std::env::consts::ARCH);
+        assert!(uptime() > 0);
+    }
+}

@@ -224,3 +224,173 @@ fn state(status: &str, version: &str) -> PackageState {
         _ => broken("a status that is not known"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::testing::Scratch;
+
+    fn parsed(names: &[&str], status: &[u8]) -> Database {
+        let mut database = Database::of(names.iter().copied());
+        assert!(database.parse(&mut &*status).unwrap());
+        database
+    }
+
+    fn installed(version: &str) -> PackageState {
+        PackageState::Installed {
+            version: HostText::from(version),
+        }
+    }
+
+    fn broken(status: &str) -> PackageState {
+        PackageState::Broken {
+            status: HostText::from(status),
+        }
+    }
+
+    fn paragraph(name: &str, arch: &str, status: &str, version: &str) -> String {
+        format!("Package: {name}\nStatus: {status}\nArchitecture: {arch}\nVersion: {version}\n\n")
+    }
+
+    #[test]
+    fn every_status_has_its_meaning() {
+        for (status, meaning) in [
+            ("install ok installed", installed("1")),
+            ("hold ok installed", installed("1")),
+            ("deinstall ok installed", installed("1")),
+            ("deinstall ok config-files", PackageState::Absent),
+            ("purge ok not-installed", PackageState::Absent),
+            ("install ok half-configured", broken("half-configured")),
+            ("install ok unpacked", broken("unpacked")),
+            ("install ok triggers-pending", broken("triggers-pending")),
+            ("install reinstreq half-installed", broken("half-installed, reinstreq")),
+            ("install reinstreq installed", broken("installed, reinstreq")),
+            ("install ok", broken("a status that is not known")),
+            ("", broken("a status that is not known")),
+        ] {
+            let database = parsed(&["p"], paragraph("p", "all", status, "1").as_bytes());
+            assert_eq!(database.state("p"), meaning, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn architectures_are_told_apart() {
+        let status = [
+            paragraph("libc6", "i386", "install ok installed", "2-i386"),
+            paragraph("libc6", "amd64", "install ok installed", "2"),
+            paragraph("foreign", "i386", "install ok installed", "3"),
+            paragraph("data", "all", "install ok installed", "4"),
+            paragraph("dpkg", "amd64", "install ok installed", "1"),
+        ]
+        .concat();
+        let names = [
+            "libc6",
+            "libc6:i386",
+            "foreign",
+            "foreign:i386",
+            "data",
+            "data:amd64",
+            "data:i386",
+            "foreign:any",
+        ];
+        let database = parsed(&names, status.as_bytes());
+        for (name, state) in [
+            ("libc6", installed("2")),
+            ("libc6:amd64", installed("2")),
+            ("libc6:i386", installed("2-i386")),
+            ("foreign", PackageState::Absent),
+            ("foreign:i386", installed("3")),
+            ("foreign:any", installed("3")),
+            ("data", installed("4")),
+            ("data:amd64", installed("4")),
+            ("data:i386", PackageState::Absent),
+            ("never-heard-of", PackageState::Absent),
+        ] {
+            assert_eq!(database.state(name), state, "{name}");
+        }
+    }
+
+    #[test]
+    fn nasty_text_does_no_harm() {
+        let nasty: &[u8] =
+            b"\n\n: no name\nPackage\nPackage: p\nDescription: x\n Package: q\n\tStatus: install ok installed\n\
+            \xff\xfe\x00: \x80\nSTATUS: install ok installed\nversion:1.0~\xc3\n   \n\
+            Package: q\nStatus: install ok installed\nVersion: 2\nArchitecture: all";
+        let mut database = Database::of(["p", "q"].into_iter());
+        database.native = "amd64".to_owned();
+        assert!(database.parse(&mut &*nasty).unwrap());
+        assert_eq!(database.state("p:any"), installed("1.0~\u{fffd}"));
+        assert_eq!(
+            database.state("q"),
+            installed("2"),
+            "the last paragraph needs no empty line"
+        );
+    }
+
+    #[test]
+    fn a_line_without_end_is_refused_and_not_held() {
+        let mut endless = BufReader::new(io::repeat(b'x'));
+        assert!(!Database::of(["p"].into_iter()).parse(&mut endless).unwrap());
+    }
+
+    #[test]
+    fn what_an_interrupted_dpkg_journaled_counts() {
+        let scratch = Scratch::new();
+        let names = || ["p", "q"].into_iter();
+        let read = || {
+            let mut database = Database::of(names());
+            database.read(scratch.path()).map(|()| database)
+        };
+        assert!(matches!(read(), Err(DpkgError::Absent)));
+        let status = [
+            paragraph("p", "all", "install ok installed", "1"),
+            paragraph("q", "all", "install ok installed", "1"),
+        ];
+        std::fs::write(scratch.path().join("status"), status.concat()).unwrap();
+        assert_eq!(read().unwrap().state("p"), installed("1"));
+        let updates = scratch.path().join("updates");
+        std::fs::create_dir(&updates).unwrap();
+        for (name, status) in [
+            ("0001", "install ok half-configured"),
+            ("0000", "install reinstreq half-installed"),
+            ("tmp.i", "purge ok not-installed"),
+        ] {
+            std::fs::write(updates.join(name), paragraph("p", "all", status, "2")).unwrap();
+        }
+        let database = read().unwrap();
+        assert_eq!(database.state("p"), broken("half-configured"));
+        assert_eq!(database.state("q"), installed("1"));
+    }
+
+    #[test]
+    fn this_machines_packages_are_those_that_dpkg_has() {
+        let output = Command::new("dpkg-query")
+            .args([
+                "--show",
+                "--showformat=${Package}:${Architecture} ${db:Status-Abbrev}${Version}\n",
+            ])
+            .output()
+            .unwrap();
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let known: Vec<(&str, &str, &str)> = lines
+            .lines()
+            .map(|line| {
+                let mut words = line.split_whitespace();
+                (words.next().unwrap(), words.next().unwrap(), words.next().unwrap_or(""))
+            })
+            .collect();
+        assert!(known.len() > 50, "a Debian host has hundreds");
+        let packages = Packages::read(known.iter().map(|(name, _, _)| *name).chain(["no-such-package"]));
+        for (name, status, version) in &known {
+            let state = packages.state(name).unwrap();
+            match &status[1..2] {
+                "i" => assert_eq!(state, installed(version), "{name}"),
+                "n" | "c" => assert_eq!(state, PackageState::Absent, "{name}"),
+                _ => assert!(matches!(state, PackageState::Broken { .. }), "{name}"),
+            }
+        }
+        assert_eq!(packages.state("no-such-package").unwrap(), PackageState::Absent);
+    }
+}

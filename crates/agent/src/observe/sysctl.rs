@@ -68,3 +68,67 @@ pub(super) fn observe(key: &str) -> Result<SysctlState, String> {
         Err(error) => Err(format!("cannot read {}: {error}", path.display())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_lead_where_sysctl_would_go() {
+        for (key, path) in [
+            ("vm.swappiness", "vm/swappiness"),
+            ("vm/swappiness", "vm/swappiness"),
+            ("net.ipv4.conf.eth0/1.forwarding", "net/ipv4/conf/eth0.1/forwarding"),
+            ("net/ipv4/conf/eth0.1/forwarding", "net/ipv4/conf/eth0.1/forwarding"),
+            ("single", "single"),
+        ] {
+            assert_eq!(proc_path(key).unwrap(), PathBuf::from("/proc/sys").join(path), "{key}");
+        }
+    }
+
+    #[test]
+    fn no_key_leads_elsewhere() {
+        for key in [
+            "",
+            ".",
+            "/etc/passwd",
+            "../../etc/passwd",
+            "a/../b",
+            "a.//.b",
+            "a..b",
+            "a.",
+            ".a",
+            "a\nb",
+        ] {
+            assert!(proc_path(key).is_err(), "{key:?} leads to {:?}", proc_path(key));
+        }
+    }
+
+    #[test]
+    fn values_are_the_kernels_with_white_space_folded() {
+        let live = |key: &str| observe(key).unwrap();
+        let version = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+        assert_eq!(
+            live("kernel.osrelease"),
+            SysctlState::Live(HostText::new(version.trim()))
+        );
+        let SysctlState::Live(range) = live("net.ipv4.ip_local_port_range") else {
+            panic!("every kernel has it");
+        };
+        assert!(
+            range.untrusted().split(' ').all(|word| word.parse::<u16>().is_ok()),
+            "{range:?}"
+        );
+        assert_eq!(live("kernel.no_such_key"), SysctlState::NoSuchKey);
+        assert_eq!(live("kernel.osrelease.more"), SysctlState::NoSuchKey);
+        assert_eq!(folded(" 4096\t131072 \n 1 "), "4096 131072 1");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_unknown_with_the_file() {
+        for key in ["net.ipv4", "net.ipv4.route.flush"] {
+            let error = observe(key).unwrap_err();
+            assert!(error.starts_with("cannot read /proc/sys/net/ipv4"), "{error}");
+        }
+    }
+}
