@@ -51,6 +51,9 @@ pub struct OfferedKey {
 #[derive(Debug)]
 pub(crate) struct Trust {
     expected: Vec<(Vec<u8>, ExpectedKey)>,
+    /// Keys recorded for another port of the host. They will do if nothing is expected, and another
+    /// key is no change: it may well be another server.
+    tolerated: Vec<Vec<u8>>,
     revoked: Vec<(Vec<u8>, Place)>,
 }
 
@@ -80,7 +83,9 @@ impl Trust {
             .into_iter()
             .map(|entry| (entry.blob, entry.place))
             .collect();
+        let mut tolerated = Vec::new();
         let expected = if pins.is_empty() {
+            tolerated.extend(records.without_port.into_iter().map(|entry| entry.blob));
             let keys = records.keys.into_iter();
             keys.map(|entry| {
                 let expected = ExpectedKey {
@@ -96,7 +101,11 @@ impl Trust {
                 .map(|pin| pinned(pin).ok_or_else(|| pin.clone()))
                 .collect::<Result<_, _>>()?
         };
-        Ok(Self { expected, revoked })
+        Ok(Self {
+            expected,
+            tolerated,
+            revoked,
+        })
     }
 
     /// The algorithms to offer. Those of expected keys come first, so that a host which has an
@@ -133,7 +142,11 @@ impl Trust {
             });
         }
         if self.expected.is_empty() {
-            return Err(Refusal::Unknown(offered()));
+            return if self.tolerated.contains(&blob) {
+                Ok(())
+            } else {
+                Err(Refusal::Unknown(offered()))
+            };
         }
         // An empty blob is a key that cannot be encoded; nothing recorded is empty.
         if self.expected.iter().any(|(expected, _)| *expected == blob) {

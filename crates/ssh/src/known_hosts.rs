@@ -58,13 +58,15 @@ pub(crate) struct Entry {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Records {
     pub(crate) keys: Vec<Entry>,
+    /// Keys of the name without its port, if there are none with it.
+    pub(crate) without_port: Vec<Entry>,
     pub(crate) revoked: Vec<Entry>,
     /// Certificate authorities: we verify no certificates, but a reader of our refusal wants to know.
     pub(crate) authorities: Vec<Place>,
 }
 
-/// Looks a host up in the files. With a port other than 22 the name is `[name]:port`; if only the
-/// bare name is recorded that counts, as it does for OpenSSH.
+/// Looks a host up in the files. With a port other than 22 the name is `[name]:port`; a key recorded
+/// under the bare name will do if that one has none, as it does for OpenSSH.
 pub(crate) fn lookup(files: &[PathBuf], name: &str, port: Option<u16>) -> Result<Records, KnownHostsError> {
     let bare = name.to_ascii_lowercase();
     let with_port = port.filter(|port| *port != 22).map(|port| format!("[{bare}]:{port}"));
@@ -86,7 +88,7 @@ pub(crate) fn lookup(files: &[PathBuf], name: &str, port: Option<u16>) -> Result
         }
     }
     if exact.keys.is_empty() {
-        exact.keys = fallback.keys;
+        exact.without_port = fallback.keys;
     }
     exact.revoked.extend(fallback.revoked);
     exact.authorities.extend(fallback.authorities);
@@ -194,7 +196,8 @@ mod tests {
         fs::write(&path, text).unwrap();
         let records = lookup(&[path], name, Some(port)).unwrap();
         let places = |entries: Vec<Entry>| entries.iter().map(|entry| entry.place.line).collect();
-        (places(records.keys), places(records.revoked))
+        let keys = records.keys.into_iter().chain(records.without_port).collect();
+        (places(keys), places(records.revoked))
     }
 
     #[test]

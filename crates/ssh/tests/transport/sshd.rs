@@ -15,19 +15,19 @@ use tempfile::TempDir;
 
 const SSHD: &str = "/usr/sbin/sshd";
 
-pub struct Sshd {
-    pub dir: TempDir,
-    pub port: u16,
+pub(crate) struct Sshd {
+    pub(crate) dir: TempDir,
+    pub(crate) port: u16,
     child: Child,
 }
 
 impl Sshd {
     /// Starts a server that lets the key `id` in.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::with_config("")
     }
 
-    pub fn with_config(extra: &str) -> Self {
+    pub(crate) fn with_config(extra: &str) -> Self {
         assert!(
             Path::new(SSHD).exists(),
             "{SSHD} is missing: install the package openssh-server (apt-get install openssh-server)"
@@ -36,7 +36,7 @@ impl Sshd {
         let _ = fs::DirBuilder::new().mode(0o755).create("/run/sshd");
         let dir = tempfile::tempdir().unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o700)).unwrap();
-        for (name, kind) in [("host_ed25519", "ed25519"), ("host_rsa", "rsa"), ("id", "ed25519")] {
+        for (name, kind) in [("host_ed25519", "ed25519"), ("host_ecdsa", "ecdsa"), ("id", "ed25519")] {
             keygen(&[
                 "-q",
                 "-t",
@@ -53,7 +53,7 @@ impl Sshd {
         let at = dir.path().display();
         let port = free_port();
         let config = format!(
-            "{extra}\nListenAddress 127.0.0.1:{port}\nHostKey {at}/host_ed25519\nHostKey {at}/host_rsa\n\
+            "{extra}\nListenAddress 127.0.0.1:{port}\nHostKey {at}/host_ed25519\nHostKey {at}/host_ecdsa\n\
              AuthorizedKeysFile {at}/authorized_keys\nPidFile none\nStrictModes no\nUsePAM no\n\
              PasswordAuthentication no\nKbdInteractiveAuthentication no\nPermitRootLogin yes\nLogLevel VERBOSE\n\
              PrintMotd no\nUseDNS no\nMaxStartups 100\n"
@@ -81,21 +81,17 @@ impl Sshd {
         Self { dir, port, child }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.path("log")).unwrap()
-    }
-
     /// The host's public key as a pin.
-    pub fn host_key(&self) -> String {
+    pub(crate) fn host_key(&self) -> String {
         fs::read_to_string(self.path("host_ed25519.pub")).unwrap()
     }
 
     /// The server, pinned, with the right key.
-    pub fn target(&self) -> Target {
+    pub(crate) fn target(&self) -> Target {
         Target {
             alias: "loopback".to_owned(),
             address: Some("127.0.0.1".to_owned()),
@@ -107,17 +103,17 @@ impl Sshd {
     }
 
     /// This user, whose home is an empty directory.
-    pub fn environment(&self) -> Environment {
+    pub(crate) fn environment(&self) -> Environment {
         let home = self.path("home");
         fs::create_dir_all(home.join(".ssh")).unwrap();
         environment(&home)
     }
 
-    /// The options that make the OpenSSH client connect to this server with nothing of ours.
-    pub fn ssh(&self) -> Command {
+    /// The OpenSSH client, made to connect to `port` of loopback with nothing of the user's.
+    pub(crate) fn ssh(&self, port: u16) -> Command {
         let mut ssh = Command::new("ssh");
         ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes"])
-            .args(["-o", "GlobalKnownHostsFile=none", "-p", &self.port.to_string()])
+            .args(["-o", "GlobalKnownHostsFile=none", "-p", &port.to_string()])
             .arg("-i")
             .arg(self.path("id"))
             .env_remove("SSH_AUTH_SOCK")
@@ -134,7 +130,7 @@ impl Drop for Sshd {
 }
 
 /// Surroundings with this home and nothing else.
-pub fn environment(home: &Path) -> Environment {
+pub(crate) fn environment(home: &Path) -> Environment {
     Environment {
         home: Some(home.to_owned()),
         local_user: Environment::from_process().local_user,
@@ -147,7 +143,7 @@ pub fn environment(home: &Path) -> Environment {
 }
 
 /// Deadlines that a test can wait for.
-pub fn short() -> Deadlines {
+pub(crate) fn short() -> Deadlines {
     let short = Duration::from_millis(700);
     Deadlines {
         tcp: short,
@@ -158,14 +154,14 @@ pub fn short() -> Deadlines {
     }
 }
 
-pub fn keygen(arguments: &[&str]) -> Output {
+pub(crate) fn keygen(arguments: &[&str]) -> Output {
     let output = Command::new("ssh-keygen").args(arguments).stdin(Stdio::null()).output();
     let output = output.expect("ssh-keygen runs: install the package openssh-client");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output
 }
 
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     TcpListener::bind(("127.0.0.1", 0))
         .unwrap()
         .local_addr()
@@ -173,6 +169,6 @@ pub fn free_port() -> u16 {
         .port()
 }
 
-pub fn path_str(path: &Path) -> &str {
+pub(crate) fn path_str(path: &Path) -> &str {
     path.to_str().unwrap()
 }
