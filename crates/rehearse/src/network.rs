@@ -179,10 +179,10 @@ impl Network {
     fn cables_down(self) -> Result<(), ProgramError> {
         // Explicitly, and first: a namespace is taken down by the kernel some time after it was deleted.
         let link = self.outer_link();
-        if Path::new("/sys/class/net").join(&link).exists() {
+        if link_exists(&link) {
             let deleted = program::run("ip", &["link", "delete", &link]);
             // The namespace's end may have gone by itself in between.
-            if Path::new("/sys/class/net").join(&link).exists() {
+            if link_exists(&link) {
                 deleted?;
             }
         }
@@ -215,6 +215,15 @@ impl Rule {
         args.extend(self.words.iter().map(String::as_str));
         program::run("iptables", &args).map(drop)
     }
+}
+
+/// Whether this process's network has a link of that name. Asks /proc, which always shows the caller's own network; /sys shows that of whoever mounted it.
+fn link_exists(name: &str) -> bool {
+    fs::read_to_string("/proc/net/dev").is_ok_and(|text| {
+        text.lines()
+            .filter_map(|line| line.split_once(':'))
+            .any(|(link, _)| link.trim() == name)
+    })
 }
 
 /// A line of /proc/net/route, in host byte order.
@@ -329,6 +338,13 @@ mod tests {
     #[test]
     fn links_of_the_machine_are_found_without_our_own() {
         assert_eq!(routed_links(ROUTES), ["eth9", "tun0", "tun1"]);
+    }
+
+    #[test]
+    fn links_are_found_by_their_whole_name() {
+        assert!(link_exists("lo"));
+        assert!(!link_exists("l"));
+        assert!(!link_exists(""));
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::slots::Slot;
 /// What systemd-nspawn says with `--keep-unit` when the machine inside asked for a reboot (EXIT_FORCE_RESTART).
 const REBOOT: i32 = 133;
 
-/// Joins the control group given first, then becomes the rest. What comes before `exec` must happen in the process that nspawn will be.
+/// Joins the control group given first, then becomes the rest of its arguments. What comes before `exec` must happen in the process that nspawn will be.
 const JOIN_GROUP: &str = r#"echo 0 > "$1/cgroup.procs" && shift && exec "$@""#;
 
 /// What is booted, the same at every boot.
@@ -125,10 +125,6 @@ impl Machine {
         arguments.push(format!("--directory={}", root.display()));
         arguments.push(format!("--machine={}", self.slot.machine()));
         arguments.push(format!("--hostname={}", self.hostname));
-        arguments.push(format!(
-            "--network-namespace-path={}",
-            self.slot.network().namespace_path()
-        ));
         arguments.push("--capability=CAP_NET_ADMIN".to_owned());
         if self.containers {
             arguments.push("--capability=CAP_SYS_ADMIN".to_owned());
@@ -160,6 +156,9 @@ impl Machine {
         command
             .args(["-c", JOIN_GROUP, "sh"])
             .arg(group)
+            // nspawn's own option for this enters the namespace only after it has mounted /sys, which then shows the links of the machine outside.
+            .arg("nsenter")
+            .arg(format!("--net={}", self.slot.network().namespace_path()))
             .arg("systemd-nspawn")
             .args(self.arguments())
             .env("NOTIFY_SOCKET", notify)

@@ -72,6 +72,8 @@ fn a_host_is_a_debian_with_systemd_reached_by_ssh_with_its_pinned_key() {
     assert_eq!(ssh(&host, ". /etc/os-release; echo $ID-$VERSION_ID"), "debian-12");
     // A login is a session, as on a server.
     assert_eq!(ssh(&host, "echo $XDG_RUNTIME_DIR"), "/run/user/0");
+    // Neither /proc nor /sys shows the links of the machine outside.
+    assert_eq!(ssh(&host, "ls /sys/class/net"), "eth0\nlo");
     let addresses = ssh(&host, "ip -4 -brief address show eth0");
     assert!(addresses.contains(&host.address().to_string()), "{addresses}");
 
