@@ -105,6 +105,17 @@ pub(crate) enum ChildError {
 /// # Errors
 /// [`ChildError`]; a failing exit status is none.
 pub(crate) fn run(invocation: &Invocation, mut line: impl FnMut(&str)) -> Result<ExitStatus, ChildError> {
+    let mut lines = Lines::default();
+    let result = run_bytes(invocation, &mut |bytes| lines.feed(bytes, &mut line));
+    lines.finish(&mut line);
+    result
+}
+
+/// As [`run`], with the output as it comes, for what is parsed rather than told: an empty line may mean something.
+///
+/// # Errors
+/// [`ChildError`].
+pub(crate) fn run_bytes(invocation: &Invocation, bytes: &mut dyn FnMut(&[u8])) -> Result<ExitStatus, ChildError> {
     let start_error = |source| ChildError::Start {
         program: invocation.name(),
         source,
@@ -125,14 +136,9 @@ pub(crate) fn run(invocation: &Invocation, mut line: impl FnMut(&str)) -> Result
     // The command holds the pipe's writing end; as long as it does, the end of the output is not seen.
     drop(command);
 
-    let mut lines = Lines::default();
-    let followed = follow(&mut child, &mut pipe, began + invocation.deadline, |bytes| {
-        lines.feed(bytes, &mut line);
-    });
-    let result = match followed {
+    match follow(&mut child, &mut pipe, began + invocation.deadline, &mut *bytes) {
         Ok(Some(status)) => Ok(status),
         Ok(None) => {
-            let bytes = &mut |bytes: &[u8]| lines.feed(bytes, &mut line);
             let _ = end(&mut child, &mut pipe, bytes);
             Err(ChildError::Deadline {
                 program: invocation.name(),
@@ -146,9 +152,7 @@ pub(crate) fn run(invocation: &Invocation, mut line: impl FnMut(&str)) -> Result
                 source,
             })
         }
-    };
-    lines.finish(&mut line);
-    result
+    }
 }
 
 /// Reads until the child has ended, or the deadline is over (`None`).
@@ -278,7 +282,10 @@ mod tests {
 
     #[test]
     fn stdin_is_empty_and_the_environment_is_minimal() {
-        let (result, lines) = sh("cat; env | cut -d= -f1 | grep -vE '^(PWD|_|OLDPWD|SHLVL)$' | sort", LONG);
+        let (result, lines) = sh(
+            "cat; env | cut -d= -f1 | grep -vE '^(PWD|_|OLDPWD|SHLVL)$' | sort",
+            LONG,
+        );
         assert!(result.unwrap().success());
         assert_eq!(lines, ["HOME", "LANG", "PATH"]);
     }
@@ -296,7 +303,10 @@ mod tests {
         let (result, lines) = sh("sleep 1000 & echo $!; wait", Duration::from_millis(300));
         assert!(matches!(result, Err(ChildError::Deadline { .. })), "{result:?}");
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", lines[0]));
-        assert!(stat.is_err() || stat.unwrap().contains(") Z "), "the grandchild lives on");
+        assert!(
+            stat.is_err() || stat.unwrap().contains(") Z "),
+            "the grandchild lives on"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What systemd says of its units: one `systemctl` for all of them, however many. It gives no orders.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -130,8 +131,8 @@ fn health(block: &Block) -> UnitHealth {
 /// # Errors
 /// [`SystemdError`].
 pub(crate) fn failed_units() -> Result<BTreeSet<String>, SystemdError> {
-    let lines = systemctl(["list-units", "--failed", "--all", "--full", "--plain", "--no-legend"])?;
-    Ok(lines.iter().filter_map(|line| listed(line)).collect())
+    let answer = systemctl(["list-units", "--failed", "--all", "--full", "--plain", "--no-legend"])?;
+    Ok(answer.lines().filter_map(listed).collect())
 }
 
 /// The unit of a line of `list-units`. Old versions mark a failed unit with a dot even under `--plain`.
@@ -187,35 +188,31 @@ fn ask_of(properties: &'static str, units: &[&str]) -> Result<Answers, SystemdEr
     if units.is_empty() {
         return Ok(Answers::default());
     }
-    let lines = systemctl(["show", properties, "--"].iter().chain(units))?;
-    Ok(Answers::parse(&lines))
+    systemctl(["show", properties, "--"].iter().chain(units)).map(|answer| Answers::parse(&answer))
 }
 
-/// Runs systemctl and gives its lines.
-fn systemctl<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Result<Vec<String>, SystemdError> {
+/// Runs systemctl and gives what it says.
+fn systemctl<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<String, SystemdError> {
     if !is_running() {
         return Err(SystemdError::NotRunning);
     }
     let invocation = Invocation::new("systemctl", DEADLINE)
         .args(["--no-pager", "--no-ask-password"])
         .args(args);
-    let mut lines = Vec::new();
-    let mut bytes = 0;
-    let status = child::run(&invocation, |line| {
-        bytes += line.len();
-        if bytes <= ANSWER_BYTES {
-            lines.push(line.to_owned());
-        }
+    let mut answer = Vec::new();
+    let status = child::run_bytes(&invocation, &mut |bytes| {
+        let room = ANSWER_BYTES - answer.len();
+        answer.extend_from_slice(&bytes[..bytes.len().min(room)]);
     })
     .map_err(SystemdError::Ask)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
     if status.success() {
-        Ok(lines)
-    } else {
-        Err(SystemdError::Failed {
-            status: status_words(status),
-            message: HostText::new(lines.pop().unwrap_or_default()),
-        })
+        return Ok(answer);
     }
+    Err(SystemdError::Failed {
+        status: status_words(status),
+        message: HostText::new(answer.lines().last().unwrap_or_default()),
+    })
 }
 
 /// What systemctl says of several units.
@@ -245,22 +242,19 @@ impl Block {
 }
 
 impl Answers {
-    /// Each unit's properties begin with its `Id`, whatever the order they are asked for. Lines that are no property
-    /// are messages.
-    fn parse(lines: &[String]) -> Self {
-        let mut blocks: Vec<Block> = Vec::new();
-        for line in lines {
-            let Some((property, value)) = line.split_once('=') else {
-                continue;
-            };
-            if property == "Id" {
-                blocks.push(Block::default());
-            }
-            if let Some(block) = blocks.last_mut() {
-                block.values.insert(property.to_owned(), value.to_owned());
-            }
+    /// An empty line ends a unit's properties, which come in an order of systemd's own: a service's `MainPID` is before
+    /// its `Id`. Lines that are no property are messages.
+    fn parse(answer: &str) -> Self {
+        let blocks = answer.split("\n\n").map(|block| Block {
+            values: block
+                .lines()
+                .filter_map(|line| line.split_once('='))
+                .map(|(property, value)| (property.to_owned(), value.to_owned()))
+                .collect(),
+        });
+        Self {
+            blocks: blocks.collect(),
         }
-        Self { blocks }
     }
 
     fn of(&self, unit: &str) -> Result<&Block, SystemdError> {
@@ -282,17 +276,13 @@ fn unquoted(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn answers(text: &str) -> Answers {
-        Answers::parse(&text.lines().map(str::to_owned).collect::<Vec<_>>())
-    }
-
     #[test]
     fn units_are_found_by_id_by_alias_and_through_quotes() {
-        let answers = answers(
+        let answers = Answers::parse(
             "Warning: something about a unit\n\
-             Id=ssh.service\nNames=sshd.service ssh.service\nLoadState=loaded\nActiveState=active\n\
-             Id=getty@tty1.service\nNames=getty@tty1.service\nLoadState=loaded\nActiveState=inactive\n\
-             Id=no.service\nNames=no.service\nLoadState=not-found\nActiveState=inactive\n\
+             Id=ssh.service\nNames=sshd.service ssh.service\nLoadState=loaded\nActiveState=active\n\n\
+             Id=getty@tty1.service\nNames=getty@tty1.service\nLoadState=loaded\nActiveState=inactive\n\n\
+             Id=no.service\nNames=no.service\nLoadState=not-found\nActiveState=inactive\n\n\
              Id=a\\x2db.mount\nNames=\"odd\\\\x2dname.mount\" a\\x2db.mount\nActiveState=failed\n",
         );
         for (unit, property, value) in [
@@ -309,11 +299,25 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_a_unit_lacks_are_none() {
-        let answers = answers("Id=a.timer\nActiveState=active\nNRestarts=[not set]\nMainPID=\n");
-        let health = health(answers.of("a.timer").unwrap());
-        assert_eq!((health.restarts, health.main_pid, health.exit_status), (0, 0, 0));
-        assert_eq!(health.active.untrusted(), "active");
+    fn properties_before_the_id_belong_to_their_unit_and_numbers_that_a_unit_lacks_are_none() {
+        // As systemd 252 of Debian 12 answers.
+        let answers = Answers::parse(
+            "Result=success\nId=tidy.timer\nNames=tidy.timer\nActiveState=active\nInvocationID=5455b2\n\n\
+             Type=notify\nMainPID=30\nResult=exit-code\nNRestarts=2\nExecMainStatus=1\nId=dbus.service\n\
+             Names=dbus.service\nLoadState=loaded\nActiveState=failed\nSubState=failed\nInvocationID=61124f\n",
+        );
+        let timer = health(answers.of("tidy.timer").unwrap());
+        assert_eq!((timer.restarts, timer.main_pid, timer.exit_status), (0, 0, 0));
+        assert_eq!(
+            (timer.service_type.untrusted(), timer.result.untrusted()),
+            ("", "success")
+        );
+        let service = health(answers.of("dbus.service").unwrap());
+        assert_eq!((service.restarts, service.main_pid, service.exit_status), (2, 30, 1));
+        assert_eq!(
+            (service.service_type.untrusted(), service.result.untrusted()),
+            ("notify", "exit-code")
+        );
     }
 
     #[test]
@@ -321,6 +325,56 @@ mod tests {
         assert_eq!(listed("a.service loaded failed failed An A").unwrap(), "a.service");
         assert_eq!(listed("● -.mount loaded failed failed Root").unwrap(), "-.mount");
         assert_eq!(listed(""), None);
+    }
+
+    #[test]
+    #[ignore = "it needs systemd as this machine's init, as on a throwaway host"]
+    fn where_systemd_runs_it_answers_for_all_units_at_once() {
+        let names = [
+            "dbus.service",
+            "dbus.socket",
+            "dbus-org.freedesktop.login1.service",
+            "no.service",
+        ];
+        let units: Vec<_> = names.iter().map(|name| UnitName::new(*name).unwrap()).collect();
+        let states = show(&units).unwrap();
+        let said = |unit: usize| {
+            let state = &states[&units[unit]];
+            [&state.load, &state.active].map(|text| text.untrusted().to_owned())
+        };
+        assert_eq!(said(0), ["loaded", "active"]);
+        assert_eq!(said(2), ["loaded", "active"], "an alias is its unit");
+        assert_eq!(said(3), ["not-found", "inactive"]);
+        let health = show_health(&units).unwrap();
+        assert!(health[&units[0]].main_pid > 0 && health[&units[1]].main_pid == 0);
+        assert_eq!(health[&units[0]].service_type.untrusted(), "notify");
+        assert_eq!(health[&units[0]].invocation.untrusted().len(), 32);
+
+        let bad = std::process::Command::new("systemd-run")
+            .args([
+                "--unit=provision-test-bad",
+                "--wait",
+                "sh",
+                "-c",
+                "echo out of cheese; exit 7",
+            ])
+            .status();
+        assert!(bad.is_ok());
+        let unit = UnitName::new("provision-test-bad.service").unwrap();
+        assert!(failed_units().unwrap().contains(unit.as_str()));
+        let report = report(&BTreeSet::from([units[0].clone()])).unwrap();
+        assert_eq!(report[unit.as_str()].result.untrusted(), "exit-code");
+        assert_eq!(report["dbus.service"].active.untrusted(), "active");
+        assert_eq!(show_health(std::slice::from_ref(&unit)).unwrap()[&unit].exit_status, 7);
+        let tail = journal_tail(&unit, 3);
+        assert!(
+            tail.len() == 3 && tail.iter().any(|line| line.untrusted() == "out of cheese"),
+            "{tail:?}"
+        );
+        std::process::Command::new("systemctl")
+            .args(["reset-failed", unit.as_str()])
+            .status()
+            .unwrap();
     }
 
     #[test]
