@@ -1,0 +1,233 @@
+//! Steps carried out: one function per operation, and the one place that leads from the plan's operation to it. It decides
+//! nothing about what to do, and it records nothing; the runner does.
+
+mod account_tools;
+mod command;
+mod dpkg_lock;
+mod group;
+mod package;
+mod path;
+mod probe;
+mod settle;
+mod sysctl;
+mod unit;
+mod user;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::process::ExitStatus;
+
+use provision_core::model::{Blob, Digest, HostText, Op, RunEvent, StepError};
+use provision_core::wire::limits::ERROR_LINES;
+
+use crate::child::{self, ChildError, Invocation, status_words};
+use crate::journal::Journal;
+use crate::layout::Layout;
+use crate::words::chain;
+
+/// How much of one step's output is journaled, in bytes. A failure shows its last lines whatever was printed before.
+const OUTPUT_BYTES: usize = 1 << 20;
+
+/// What steps are carried out with.
+pub(crate) struct Work<'a> {
+    /// The agent's own files.
+    pub(crate) layout: &'a Layout,
+    /// The content that the plan brings.
+    pub(crate) blobs: &'a BTreeMap<Digest, Blob>,
+}
+
+/// Where a step tells how it goes.
+pub(crate) struct Progress<'a> {
+    journal: &'a mut Journal,
+    step: usize,
+    room: usize,
+}
+
+impl<'a> Progress<'a> {
+    /// For the step of this number.
+    pub(crate) fn new(journal: &'a mut Journal, step: usize) -> Self {
+        Self {
+            journal,
+            step,
+            room: OUTPUT_BYTES,
+        }
+    }
+
+    /// A line of output. That it cannot be recorded stops nothing: if the journal is broken, the step's end shows it.
+    fn output(&mut self, line: &str) {
+        let step = self.step;
+        let text = if line.len() <= self.room {
+            self.room -= line.len();
+            HostText::new(line)
+        } else if self.room > 0 {
+            self.room = 0;
+            HostText::from("(more output follows, which is not recorded)")
+        } else {
+            return;
+        };
+        let _ = self.journal.write(&RunEvent::Output { step, line: text });
+    }
+
+    /// What it waits for.
+    fn waiting(&mut self, on: &str) {
+        let event = RunEvent::Waiting {
+            step: self.step,
+            on: HostText::new(on),
+        };
+        let _ = self.journal.write(&event);
+    }
+}
+
+/// Carries out one operation. What it gives back is worth saying about a success.
+///
+/// # Errors
+/// Why it failed, for a person on the other side.
+pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> Result<Option<HostText>, StepError> {
+    match op {
+        Op::WriteFile(spec) => path::write_file(spec, work, progress),
+        Op::SetAttributes {
+            path,
+            owner,
+            group,
+            mode,
+        } => path::set_attributes(path, owner, group, *mode),
+        Op::MakeDirectory(spec) => path::make_directory(spec),
+        Op::MakeSymlink(spec) => path::make_symlink(spec),
+        Op::RemovePath { path, what } => return path::remove(path, *what),
+        Op::RestoreFile {
+            path,
+            content,
+            owner,
+            group,
+            mode,
+        } => path::restore_file(path, content, *owner, *group, *mode, work),
+        Op::Packages { install, remove } => package::change(install, remove, progress),
+        Op::SetSysctl(spec) => sysctl::set(spec),
+        Op::DaemonReload => unit::daemon_reload(progress),
+        Op::Unit { name, verbs } => unit::order(name, verbs, progress),
+        Op::Settle(units) => settle::settle(units),
+        Op::CreateGroup(spec) => group::create(spec, progress),
+        Op::SetGroupId { name, gid } => group::set_id(name, *gid, progress),
+        Op::DeleteGroup { name } => group::delete(name, progress),
+        Op::CreateUser(spec) => user::create(spec, progress),
+        Op::ModifyUser { change, leave } => user::modify(change, leave, progress),
+        Op::DeleteUser { name } => user::delete(name, progress),
+        Op::Run(spec) => command::run(spec, progress),
+        Op::Probe(spec) => probe::wait(spec, progress),
+        Op::Forget => Ok(()),
+    }
+    .map(|()| None)
+}
+
+/// A failure in words of our own.
+pub(crate) fn problem(problem: impl Into<String>) -> StepError {
+    StepError {
+        problem: HostText::new(problem),
+        output: Vec::new(),
+        fix: None,
+    }
+}
+
+/// A failure with all its causes, and what to do about those that people meet.
+pub(crate) fn failure(error: &(dyn Error + 'static)) -> StepError {
+    StepError {
+        problem: chain(error),
+        output: Vec::new(),
+        fix: fix(error),
+    }
+}
+
+fn fix(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            let fix = match error.kind() {
+                ErrorKind::StorageFull => "free some space on that disk, then apply again",
+                ErrorKind::QuotaExceeded => "raise the quota or free some space, then apply again",
+                ErrorKind::ReadOnlyFilesystem => {
+                    "find out why that file system is read-only (dmesg), remount it, then apply again"
+                }
+                ErrorKind::PermissionDenied => {
+                    "see whether it is immutable (lsattr) or kept by a security module, then apply again"
+                }
+                _ => return None,
+            };
+            return Some(fix.to_owned());
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// How a program ended, with the last lines of its output.
+struct Ran {
+    status: ExitStatus,
+    tail: Vec<HostText>,
+}
+
+impl Ran {
+    /// Whether one of the last lines contains this text.
+    fn says(&self, text: &str) -> bool {
+        self.tail.iter().any(|line| line.untrusted().contains(text))
+    }
+
+    /// The failure that this end is, in the words of what was tried.
+    fn failure(self, tried: &str) -> StepError {
+        StepError {
+            problem: HostText::new(format!("{tried} failed with {}", status_words(self.status))),
+            output: self.tail,
+            fix: None,
+        }
+    }
+}
+
+/// Runs a program to its end, whatever that is, and journals its output.
+fn run(invocation: &Invocation, progress: &mut Progress<'_>) -> Result<Ran, StepError> {
+    let mut tail = Tail::default();
+    let ended = child::run(invocation, |line| {
+        tail.push(line);
+        progress.output(line);
+    });
+    match ended {
+        Ok(status) => Ok(Ran {
+            status,
+            tail: tail.lines(),
+        }),
+        Err(error) => Err(child_failure(&error, tail)),
+    }
+}
+
+/// Runs a program that must succeed.
+fn must_run(invocation: &Invocation, tried: &str, progress: &mut Progress<'_>) -> Result<(), StepError> {
+    let ran = run(invocation, progress)?;
+    if ran.status.success() {
+        Ok(())
+    } else {
+        Err(ran.failure(tried))
+    }
+}
+
+fn child_failure(error: &ChildError, tail: Tail) -> StepError {
+    StepError {
+        output: tail.lines(),
+        ..failure(error)
+    }
+}
+
+/// The last lines of an output.
+#[derive(Default)]
+struct Tail(VecDeque<HostText>);
+
+impl Tail {
+    fn push(&mut self, line: &str) {
+        if self.0.len() == ERROR_LINES {
+            self.0.pop_front();
+        }
+        self.0.push_back(HostText::new(line));
+    }
+
+    fn lines(self) -> Vec<HostText> {
+        self.0.into()
+    }
+}

@@ -1,0 +1,322 @@
+//! Packages, by apt: what a killed dpkg left is repaired first, then everything is installed and removed in one run.
+//! Nothing is removed that the plan does not name. Recommended packages are left to apt's own configuration, and so is
+//! what an automatic removal would find superfluous.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use provision_core::model::{Fact, PackageSpec, PackageState, PackageWant, Spec, State, StepError};
+
+use super::{Progress, Ran, dpkg_lock, must_run, problem, run};
+use crate::child::Invocation;
+use crate::observe;
+
+/// How long one run of apt or dpkg may take.
+const DEADLINE: Duration = Duration::from_secs(30 * 60);
+/// How long the package lists may take: some 50 MB at worst.
+const UPDATE: Duration = Duration::from_secs(10 * 60);
+
+/// Keep the configuration files that were changed, take the package's where they were not, and never ask.
+const KEEP_CONFIGURATION: [&str; 2] = ["--force-confdef", "--force-confold"];
+
+/// What apt says where its lists are missing or older than the mirror.
+const STALE_LISTS: [&str; 6] = [
+    "Unable to locate package",
+    "has no installation candidate",
+    "was not found",
+    "Failed to fetch",
+    "Unable to fetch",
+    "apt-get update",
+];
+
+pub(super) fn change(
+    install: &BTreeMap<String, Option<String>>,
+    remove: &BTreeSet<String>,
+    progress: &mut Progress<'_>,
+) -> Result<(), StepError> {
+    dpkg_lock::wait(progress)?;
+    repair(progress)?;
+    let mut updated = false;
+    if !install.is_empty() && !has_lists() {
+        update(progress)?;
+        updated = true;
+    }
+    let arguments = arguments(install, remove);
+    let ran = install_or_remove(&arguments, remove, progress)?;
+    let ran = if !ran.status.success() && !updated && STALE_LISTS.iter().any(|text| ran.says(text)) {
+        update(progress)?;
+        install_or_remove(&arguments, remove, progress)?
+    } else {
+        ran
+    };
+    if !ran.status.success() {
+        return Err(explained(ran));
+    }
+    check(install, remove)
+}
+
+/// The packages as apt takes them: `name`, `name=version`, and `name-` for a removal.
+fn arguments(install: &BTreeMap<String, Option<String>>, remove: &BTreeSet<String>) -> Vec<String> {
+    let wanted = install.iter().map(|(name, version)| match version {
+        Some(version) => format!("{name}={version}"),
+        // Without the plus, apt would take a name that ends in a minus for a removal.
+        None if name.ends_with(['-', '+']) => format!("{name}+"),
+        None => name.clone(),
+    });
+    wanted.chain(remove.iter().map(|name| format!("{name}-"))).collect()
+}
+
+fn install_or_remove(
+    arguments: &[String],
+    remove: &BTreeSet<String>,
+    progress: &mut Progress<'_>,
+) -> Result<Ran, StepError> {
+    let mut options = vec!["install", "--yes", "--allow-downgrades"];
+    if remove.is_empty() {
+        options.push("--no-remove");
+    } else {
+        // Packages that depend on a removed one go with it, so apt is first asked what it would remove.
+        let rehearsed = rehearse(arguments, progress)?;
+        match rehearsed {
+            Rehearsed::Removes(names) => {
+                let beyond: Vec<_> = names
+                    .iter()
+                    .filter(|name| !names_one_of(name, remove))
+                    .cloned()
+                    .collect();
+                if !beyond.is_empty() {
+                    return Err(StepError {
+                        fix: Some("declare these packages absent too, or keep the one that they need".to_owned()),
+                        ..problem(format!(
+                            "apt would also remove {}; no package was changed",
+                            beyond.join(", ")
+                        ))
+                    });
+                }
+            }
+            Rehearsed::Fails(ran) => return Ok(ran),
+        }
+    }
+    run(&apt(DEADLINE).args(options).args(["--"]).args(arguments), progress)
+}
+
+/// What apt says it would do.
+enum Rehearsed {
+    Removes(Vec<String>),
+    Fails(Ran),
+}
+
+fn rehearse(arguments: &[String], progress: &mut Progress<'_>) -> Result<Rehearsed, StepError> {
+    let invocation = apt(DEADLINE)
+        .args(["install", "--yes", "--allow-downgrades", "--simulate", "--"])
+        .args(arguments);
+    let mut names = Vec::new();
+    let mut tail = super::Tail::default();
+    let ended = crate::child::run(&invocation, |line| {
+        tail.push(line);
+        names.extend(removed(line).map(str::to_owned));
+    });
+    match ended {
+        Ok(status) if status.success() => Ok(Rehearsed::Removes(names)),
+        Ok(status) => {
+            let tail = tail.lines();
+            tail.iter().for_each(|line| progress.output(line.untrusted()));
+            Ok(Rehearsed::Fails(Ran { status, tail }))
+        }
+        Err(error) => Err(super::child_failure(&error, tail)),
+    }
+}
+
+/// The package that a line of a simulation removes: `Remv NAME [VERSION]`.
+fn removed(line: &str) -> Option<&str> {
+    line.strip_prefix("Remv ")?.split_whitespace().next()
+}
+
+/// Whether a package of a simulation is one of the plan's. The simulation adds `:arch` to foreign ones only.
+fn names_one_of(name: &str, planned: &BTreeSet<String>) -> bool {
+    let bare = name.split(':').next().unwrap_or(name);
+    planned.contains(name) || planned.contains(bare) || planned.iter().any(|one| one.split(':').next() == Some(name))
+}
+
+/// Finishes what a killed dpkg left.
+fn repair(progress: &mut Progress<'_>) -> Result<(), StepError> {
+    if !is_interrupted() && !has_half_installed() {
+        return Ok(());
+    }
+    progress.output("dpkg was interrupted; its work is finished first");
+    let configure = tool("dpkg", DEADLINE)
+        .args(KEEP_CONFIGURATION)
+        .args(["--configure", "--pending"]);
+    // What it cannot finish, apt may be able to: by installing what is missing, or the package once more.
+    let configured = run(&configure, progress)?;
+    if configured.status.success() && !has_half_installed() {
+        return Ok(());
+    }
+    dpkg_lock::wait(progress)?;
+    let fix = apt(DEADLINE).args(["install", "--yes", "--no-remove", "--fix-broken"]);
+    must_run(&fix, "apt-get install --fix-broken", progress)
+}
+
+/// Whether dpkg's journal holds what is not merged into its status file.
+fn is_interrupted() -> bool {
+    let mut entries = fs::read_dir("/var/lib/dpkg/updates").into_iter().flatten();
+    entries.any(|entry| {
+        let name = entry.map(|entry| entry.file_name()).unwrap_or_default();
+        let name = name.as_encoded_bytes();
+        !name.is_empty() && name.iter().all(u8::is_ascii_digit)
+    })
+}
+
+/// Whether a package is in a state that dpkg leaves only when it is interrupted or a script fails.
+fn has_half_installed() -> bool {
+    let status = fs::read("/var/lib/dpkg/status").unwrap_or_default();
+    status
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.strip_prefix(b"Status: "))
+        .filter_map(|words| words.rsplit(|byte| *byte == b' ').next())
+        .any(|state| {
+            matches!(
+                state,
+                b"half-installed" | b"unpacked" | b"half-configured" | b"triggers-pending"
+            )
+        })
+}
+
+/// Whether apt has any list of packages. A fresh image has none.
+fn has_lists() -> bool {
+    let entries = fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
+    entries.into_iter().any(|entry| {
+        let name = entry.file_name();
+        name.to_string_lossy().contains("_Packages")
+    })
+}
+
+fn update(progress: &mut Progress<'_>) -> Result<(), StepError> {
+    dpkg_lock::wait(progress)?;
+    must_run(&apt(UPDATE).args(["update"]), "apt-get update", progress).map_err(|error| StepError {
+        fix: Some(
+            "see whether this host reaches its package mirror: network, DNS, clock, proxy, sources.list".to_owned(),
+        ),
+        ..error
+    })?;
+    dpkg_lock::wait(progress)
+}
+
+fn explained(ran: Ran) -> StepError {
+    let fix = if ran.says("Packages need to be removed but remove is disabled") {
+        Some("what is to be installed conflicts with an installed package: declare that one absent")
+    } else if ran.says("Unable to locate package") || ran.says("was not found") {
+        Some("see whether the name and the version are right for this release, and its sources.list complete")
+    } else if ran.says("No space left on device") || ran.says("enough free space") {
+        Some("free some space on that disk, then apply again")
+    } else if ran.says("held packages") {
+        Some("a package is on hold: see `apt-mark showhold`")
+    } else {
+        None
+    };
+    StepError {
+        fix: fix.map(str::to_owned),
+        ..ran.failure("apt-get install")
+    }
+}
+
+/// apt is content with a package that another one provides. The configuration names a real one.
+fn check(install: &BTreeMap<String, Option<String>>, remove: &BTreeSet<String>) -> Result<(), StepError> {
+    let want = |version: &Option<String>| match version {
+        Some(version) => PackageWant::Version(version.clone()),
+        None => PackageWant::Present,
+    };
+    let installed = install.iter().map(|(name, version)| (name, want(version)));
+    let removed = remove.iter().map(|name| (name, PackageWant::Absent));
+    let specs: Vec<Spec> = installed
+        .chain(removed)
+        .map(|(name, want)| {
+            Spec::Package(PackageSpec {
+                name: name.clone(),
+                want,
+            })
+        })
+        .collect();
+    let found = observe::observe(&specs);
+    for spec in &specs {
+        let Spec::Package(PackageSpec { name, want }) = spec else {
+            continue;
+        };
+        let state = match found.get(&spec.id()) {
+            Some(Fact::Known(State::Package(state))) => state,
+            Some(Fact::Unknown(reason)) => {
+                let words = format!("apt succeeded, and {name} cannot be seen: {}", reason.untrusted());
+                return Err(problem(words));
+            }
+            Some(Fact::Known(_)) | None => return Err(problem(format!("apt succeeded, and {name} was not looked at"))),
+        };
+        let wrong = match (want, state) {
+            (PackageWant::Present, PackageState::Installed { .. }) | (PackageWant::Absent, PackageState::Absent) => {
+                None
+            }
+            (PackageWant::Version(wanted), PackageState::Installed { version }) => {
+                (version.untrusted() != wanted).then(|| format!("is installed in version {}", version.untrusted()))
+            }
+            (PackageWant::Absent, PackageState::Installed { .. }) => Some("is still installed".to_owned()),
+            (PackageWant::Present | PackageWant::Version(_), PackageState::Absent) => {
+                Some("is not installed: it may be provided by another package".to_owned())
+            }
+            (_, PackageState::Broken { status }) => Some(format!("is {}", status.untrusted())),
+        };
+        if let Some(wrong) = wrong {
+            return Err(problem(format!("apt succeeded, and {name} {wrong}")));
+        }
+    }
+    Ok(())
+}
+
+/// apt-get, which never asks, waits a little for a lock that was taken after we looked, and gives up on a dead mirror.
+fn apt(deadline: Duration) -> Invocation {
+    let keep = KEEP_CONFIGURATION.map(|option| format!("--option=Dpkg::Options::={option}"));
+    tool("apt-get", deadline).args(keep).args([
+        "--option=DPkg::Lock::Timeout=60",
+        "--option=Dpkg::Use-Pty=0",
+        "--option=Acquire::Retries=2",
+        "--option=Acquire::http::Timeout=30",
+        "--option=Acquire::https::Timeout=30",
+        "--quiet",
+    ])
+}
+
+/// With the environment that keeps maintainer scripts from asking, and needrestart from restarting what the plan does not.
+fn tool(program: &str, deadline: Duration) -> Invocation {
+    Invocation::new(program, deadline)
+        .env("LC_ALL", "C.UTF-8")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("DEBIAN_PRIORITY", "critical")
+        .env("APT_LISTCHANGES_FRONTEND", "none")
+        .env("NEEDRESTART_MODE", "l")
+        .env("NEEDRESTART_SUSPEND", "1")
+        .env("UCF_FORCE_CONFFOLD", "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_like_orders_to_apt_are_installed() {
+        let install = [("g++", None), ("curl", Some("8.0-1"))];
+        let install = install.map(|(name, version)| (name.to_owned(), version.map(str::to_owned)));
+        let remove = BTreeSet::from(["nano".to_owned()]);
+        assert_eq!(
+            arguments(&BTreeMap::from(install), &remove),
+            ["curl=8.0-1", "g+++", "nano-"]
+        );
+    }
+
+    #[test]
+    fn a_simulation_tells_what_goes() {
+        assert_eq!(removed("Remv libfoo:i386 [1.2-3]"), Some("libfoo:i386"));
+        assert_eq!(removed("Inst curl (8.0-1 Debian:12)"), None);
+        let planned = BTreeSet::from(["libfoo".to_owned()]);
+        assert!(names_one_of("libfoo:i386", &planned));
+        assert!(!names_one_of("libfoo2", &planned));
+    }
+}

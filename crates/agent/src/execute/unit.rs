@@ -1,0 +1,116 @@
+//! Orders to systemd about one unit, and what it says where it does not follow them. Whether a unit stays up is
+//! [`super::settle`]'s.
+
+use std::time::Duration;
+
+use provision_core::model::{HostText, StepError, UnitName, UnitVerb};
+use provision_core::wire::limits::ERROR_LINES;
+
+use super::{Progress, must_run, problem, run};
+use crate::child::{self, Invocation};
+use crate::systemd;
+
+/// How long an order may take. systemd's own limit on a start is 90 seconds unless the unit says otherwise.
+const ORDER: Duration = Duration::from_secs(300);
+/// How long systemd may take to read its files again.
+const RELOAD: Duration = Duration::from_secs(90);
+
+pub(super) fn daemon_reload(progress: &mut Progress<'_>) -> Result<(), StepError> {
+    must_run(
+        &systemctl(RELOAD, &["daemon-reload"]),
+        "systemctl daemon-reload",
+        progress,
+    )
+}
+
+pub(super) fn order(name: &UnitName, verbs: &[UnitVerb], progress: &mut Progress<'_>) -> Result<(), StepError> {
+    for verb in verbs {
+        match verb {
+            UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => {
+                // Restarts by hand count towards the start limit; this clears the count, and a failed state. Of a unit
+                // that systemd has not loaded it fails, and there is nothing to clear.
+                let reset = systemctl(RELOAD, &["reset-failed", "--", name.as_str()]);
+                child::run(&reset, |_| {}).map_err(|error| super::failure(&error))?;
+                give(name, *verb, progress)?;
+            }
+            UnitVerb::Stop | UnitVerb::Disable => give(name, *verb, progress)?,
+            UnitVerb::Enable => {
+                give(name, *verb, progress)?;
+                check_enabled(name)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn give(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>) -> Result<(), StepError> {
+    let mut args = vec![verb.systemctl()];
+    if matches!(
+        verb,
+        UnitVerb::Start | UnitVerb::Stop | UnitVerb::Restart | UnitVerb::Reload
+    ) {
+        args.push("--job-mode=replace");
+    }
+    args.extend(["--", name.as_str()]);
+    let words = format!("systemctl {} {name}", verb.systemctl());
+    let ran = run(&systemctl(ORDER, &args), progress).map_err(|error| StepError {
+        output: systemd::journal_tail(name, ERROR_LINES),
+        ..error
+    })?;
+    if ran.status.success() {
+        return Ok(());
+    }
+    let said = ran.tail.first().map(|line| line.untrusted().to_owned());
+    let ended = systemd::show_health(std::slice::from_ref(name)).ok();
+    let result = ended.and_then(|mut health| health.remove(name)).map(|health| {
+        format!(
+            "; the unit is {} ({}), its main process ended with {}",
+            health.active.untrusted(),
+            health.result.untrusted(),
+            health.exit_status
+        )
+    });
+    let failed = ran.failure(&words);
+    let journal = match verb {
+        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload | UnitVerb::Stop => {
+            systemd::journal_tail(name, ERROR_LINES)
+        }
+        UnitVerb::Enable | UnitVerb::Disable => Vec::new(),
+    };
+    Err(StepError {
+        problem: HostText::new(format!(
+            "{}{}{}",
+            failed.problem.untrusted(),
+            said.map(|said| format!(": {said}")).unwrap_or_default(),
+            result.unwrap_or_default()
+        )),
+        output: if journal.is_empty() { failed.output } else { journal },
+        fix: None,
+    })
+}
+
+/// `systemctl enable` of a unit that has nothing to be enabled by says so, and succeeds.
+fn check_enabled(name: &UnitName) -> Result<(), StepError> {
+    let states = systemd::show(std::slice::from_ref(name)).map_err(|error| super::failure(&error))?;
+    let found = states.get(name).map_or("", |state| state.enabled.untrusted());
+    match found {
+        "enabled" | "enabled-runtime" | "alias" | "linked" | "linked-runtime" | "generated" => Ok(()),
+        "static" | "indirect" => Err(StepError {
+            fix: Some(format!(
+                "give its file an [Install] section, or leave `enabled` out if something else starts {name}"
+            )),
+            ..problem(format!(
+                "{name} cannot be enabled: its file has no [Install] section that says what starts it"
+            ))
+        }),
+        found => Err(problem(format!(
+            "{name} was enabled, and systemd says that it is {found:?}"
+        ))),
+    }
+}
+
+fn systemctl(deadline: Duration, args: &[&str]) -> Invocation {
+    Invocation::new("systemctl", deadline)
+        .args(["--no-pager", "--no-ask-password"])
+        .args(args)
+}

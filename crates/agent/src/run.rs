@@ -1,0 +1,460 @@
+//! The runner: executes one staged plan under the host's lock, and journals every step before the next begins. It talks to
+//! no controller and decides nothing that the plan does not say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::time::{Instant, SystemTime};
+
+use provision_core::model::{
+    AbsPath, Digest, Entry, Fact, Holder, HostText, Kind, Op, Outcome, PathState, Plan, Receipt, ResourceId, RunEvent,
+    RunPhase, Spec, State, StepError,
+};
+
+use crate::execute::{self, Progress, Work};
+use crate::generations::{self, GenerationError, Merge, Standing};
+use crate::journal::{Journal, JournalError};
+use crate::layout::Layout;
+use crate::lock::{self, Attempt, Lock};
+use crate::originals::Originals;
+use crate::staging::{self, StageError};
+use crate::words::{chain, found};
+use crate::{disk, observe, own_files};
+
+/// The longest file whose content is kept when it is replaced, in bytes: what a plan could bring back.
+const ORIGINAL_BYTES: u64 = 64 << 20;
+
+/// Why a run ended without a verdict in its journal.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RunError {
+    /// The journal cannot be used.
+    #[error("cannot keep the journal of run {}", plan_id.short())]
+    Journal {
+        /// The run's plan.
+        plan_id: Digest,
+        #[source]
+        source: JournalError,
+    },
+}
+
+/// Why a run was refused, as its journal tells it.
+type Refused = RunEvent;
+
+/// Executes the staged plan of that id, unless that was done before or is being done. The journal has the verdict.
+///
+/// # Errors
+/// [`RunError`]; what was journaled until then is in force.
+pub(crate) fn run(layout: &Layout, plan_id: Digest) -> Result<(), RunError> {
+    run_journaled(layout, plan_id).map_err(|source| RunError::Journal { plan_id, source })
+}
+
+fn run_journaled(layout: &Layout, plan_id: Digest) -> Result<(), JournalError> {
+    let path = layout.run(&plan_id).journal();
+    let Some((mut journal, before)) = Journal::open(&path)? else {
+        // Another runner of this plan is at work.
+        return Ok(());
+    };
+    let over = if generations::changed_something(&before) {
+        if generations::is_final(&before) {
+            return Ok(());
+        }
+        true
+    } else {
+        journal.clear()?;
+        false
+    };
+    match prepare(layout, plan_id, &mut journal, over) {
+        Ok(Some(ready)) => switch(layout, plan_id, &mut journal, ready),
+        Ok(None) => Ok(()),
+        Err(Stop::Journal(error)) => Err(error),
+        // Its verdict will be that it was interrupted, once it can be recorded.
+        Err(Stop::Refused(event)) if over => {
+            log(&format!("cannot record the interrupted run: {event:?}"));
+            Ok(())
+        }
+        Err(Stop::Refused(event)) => {
+            journal.write(&event)?;
+            journal.write(&RunEvent::Phase(RunPhase::Refused))
+        }
+    }
+}
+
+/// Why a run goes no further before its first change.
+enum Stop {
+    Refused(Refused),
+    Journal(JournalError),
+}
+
+impl From<JournalError> for Stop {
+    fn from(error: JournalError) -> Self {
+        Self::Journal(error)
+    }
+}
+
+fn refused(error: &dyn std::error::Error) -> Stop {
+    Stop::Refused(RunEvent::Error(chain(error)))
+}
+
+/// A run that may begin to change the host.
+struct Ready {
+    plan: Plan,
+    previous: Option<Receipt>,
+    found: BTreeMap<ResourceId, State>,
+    lock: Lock,
+}
+
+/// Everything before the first change. `over` is a run that died: its end is recorded, and it is not executed again.
+fn prepare(layout: &Layout, plan_id: Digest, journal: &mut Journal, over: bool) -> Result<Option<Ready>, Stop> {
+    let plan = staging::load(layout, &plan_id).map_err(|error: StageError| refused(&error))?;
+    if !over {
+        journal.write(&RunEvent::Phase(RunPhase::Staged))?;
+    }
+    let ours = Holder {
+        who: HostText::new(&plan.by.who),
+        since: own_files::seconds(SystemTime::now()),
+        plan_id,
+        pid: std::process::id(),
+    };
+    let lock = match lock::take(&layout.lock(), &ours).map_err(|error| refused(&error))? {
+        Attempt::Taken(lock) => lock,
+        Attempt::Held(holder) => return Err(Stop::Refused(RunEvent::Locked(*holder))),
+    };
+    sweep(layout, &plan);
+    if over {
+        bury_own(layout, plan_id, &plan, journal)?;
+        return Ok(None);
+    }
+    let standing = generations::load(layout).map_err(|error| refused(&error))?;
+    let previous = bury(layout, standing).map_err(|error| refused(&error))?;
+
+    let machine = observe::facts().machine_id;
+    if machine != plan.machine_id {
+        let problem = format!(
+            "the plan was made for machine {}, and this is {}",
+            plan.machine_id.untrusted(),
+            machine.untrusted()
+        );
+        return Err(Stop::Refused(RunEvent::Error(HostText::new(problem))));
+    }
+    let generation = previous.as_ref().map_or(0, |receipt| receipt.generation);
+    if generation != plan.base_generation {
+        return Err(Stop::Refused(RunEvent::StaleGeneration {
+            planned: plan.base_generation,
+            found: generation,
+        }));
+    }
+    let found = check_preconditions(&plan, previous.as_ref())?;
+    journal.write(&RunEvent::Phase(RunPhase::Armed))?;
+    Ok(Some(Ready {
+        plan,
+        previous,
+        found,
+        lock,
+    }))
+}
+
+/// Looks again at all that the plan changes. What it found is returned, for what was there before.
+fn check_preconditions(plan: &Plan, previous: Option<&Receipt>) -> Result<BTreeMap<ResourceId, State>, Stop> {
+    let mut specs = Vec::new();
+    let mut moved = BTreeMap::new();
+    for id in plan.preconditions.keys() {
+        match spec_of(id, plan, previous) {
+            Some(spec) => specs.push(spec.clone()),
+            None => {
+                _ = moved.insert(
+                    id.clone(),
+                    HostText::from("it is neither in the plan nor in the receipt"),
+                )
+            }
+        }
+    }
+    let mut states = BTreeMap::new();
+    for (id, fact) in observe::observe(&specs) {
+        match fact {
+            Fact::Known(state) if plan.preconditions.get(&id) == Some(&state.fingerprint()) => {
+                states.insert(id, state);
+            }
+            Fact::Known(state) => _ = moved.insert(id, found(&state)),
+            Fact::Unknown(reason) => {
+                let words = format!("it cannot be seen: {}", reason.untrusted());
+                moved.insert(id, HostText::new(words));
+            }
+        }
+    }
+    if moved.is_empty() {
+        Ok(states)
+    } else {
+        Err(Stop::Refused(RunEvent::Moved(moved)))
+    }
+}
+
+fn spec_of<'a>(id: &ResourceId, plan: &'a Plan, previous: Option<&'a Receipt>) -> Option<&'a Spec> {
+    let planned = plan.entries.get(id).map(|entry| &entry.spec);
+    planned.or_else(|| previous?.entries.get(id).map(|entry| &entry.spec))
+}
+
+/// Executes the steps and records what came of them.
+fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready) -> Result<(), JournalError> {
+    let Ready {
+        plan,
+        previous,
+        found,
+        lock,
+    } = ready;
+    let mut originals = Originals::create(&layout.run(&plan_id).originals())?;
+    journal.write(&RunEvent::Phase(RunPhase::Switching))?;
+    let mut done = BTreeMap::new();
+    let mut complete = true;
+    for (number, step) in plan.steps.iter().enumerate() {
+        let began = Instant::now();
+        journal.write(&RunEvent::Started { step: number })?;
+        let before = Before {
+            layout,
+            plan: &plan,
+            previous: previous.as_ref(),
+            found: &found,
+        };
+        let executed = look_before(&before, &step.op, &step.covers).and_then(|before| {
+            originals.note(&before).map_err(|error| execute::failure(&error))?;
+            let work = Work {
+                layout,
+                blobs: &plan.blobs,
+            };
+            let note = execute::execute(&step.op, &work, &mut Progress::new(journal, number))?;
+            Ok((before, note))
+        });
+        match executed {
+            Ok((before, note)) => {
+                let entries = entries(&plan, previous.as_ref(), &step.covers, before);
+                done.extend(entries.clone());
+                let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+                journal.write(&RunEvent::Done {
+                    step: number,
+                    millis,
+                    note,
+                    entries,
+                })?;
+            }
+            Err(error) => {
+                journal.write(&RunEvent::StepFailed { step: number, error })?;
+                complete = false;
+                break;
+            }
+        }
+    }
+    if complete {
+        journal.write(&RunEvent::Phase(RunPhase::Switched))?;
+    }
+    let outcome = if complete { Outcome::Confirmed } else { Outcome::Failed };
+    let receipt = generations::merge(&Merge {
+        previous: previous.as_ref(),
+        plan: &plan,
+        plan_id,
+        done: &done,
+        begun: &BTreeMap::new(),
+        complete,
+        outcome,
+        at: own_files::seconds(SystemTime::now()),
+    });
+    if let Err(error) = generations::record(layout, &receipt) {
+        // No verdict: the journal is not final, and the next run records what was done.
+        return journal.write(&RunEvent::Error(chain(&error)));
+    }
+    if let Err(error) = generations::prune(layout, &receipt) {
+        log(&format!("cannot remove old generations: {}", chain(&error).untrusted()));
+    }
+    // All is recorded. The lock goes before the last word, so that whoever reads it may apply again at once.
+    drop(lock);
+    journal.write(&RunEvent::Phase(generations::final_phase(outcome)))
+}
+
+/// What is needed to tell what was there before a step.
+struct Before<'a> {
+    layout: &'a Layout,
+    plan: &'a Plan,
+    previous: Option<&'a Receipt>,
+    found: &'a BTreeMap<ResourceId, State>,
+}
+
+/// The state of what a step is the first to change, right before it: an earlier step of the same run (a package) may have
+/// brought it. The content of a file goes to the store.
+fn look_before(
+    before: &Before<'_>,
+    op: &Op,
+    covers: &BTreeSet<ResourceId>,
+) -> Result<BTreeMap<ResourceId, State>, StepError> {
+    if matches!(op, Op::Forget) {
+        return Ok(BTreeMap::new());
+    }
+    let is_first = |id: &&ResourceId| {
+        let known = before.previous.and_then(|receipt| receipt.entries.get(*id));
+        known.is_none_or(|entry| entry.original.is_none())
+    };
+    let mut states = BTreeMap::new();
+    let mut specs = Vec::new();
+    for id in covers.iter().filter(is_first) {
+        let Some(planned) = before.plan.entries.get(id) else {
+            continue;
+        };
+        match id.kind {
+            // There is nothing of these that could be put back, and asking them again takes time.
+            Kind::Command | Kind::Probe => {
+                states.extend(before.found.get(id).map(|state| (id.clone(), state.clone())));
+            }
+            Kind::Group
+            | Kind::User
+            | Kind::Package
+            | Kind::Directory
+            | Kind::File
+            | Kind::Symlink
+            | Kind::Sysctl
+            | Kind::Unit => specs.push(planned.spec.clone()),
+        }
+    }
+    if !specs.is_empty() {
+        for (id, fact) in observe::observe(&specs) {
+            match fact {
+                Fact::Known(state) => _ = states.insert(id, state),
+                Fact::Unknown(reason) => {
+                    let problem = format!("cannot see {id} before changing it: {}", reason.untrusted());
+                    return Err(execute::problem(problem));
+                }
+            }
+        }
+    }
+    for (id, state) in &mut states {
+        keep_content(before.layout, id, state)?;
+    }
+    Ok(states)
+}
+
+/// Saves the content of a file that was there, and drops its text, which the content says already.
+fn keep_content(layout: &Layout, id: &ResourceId, state: &mut State) -> Result<(), StepError> {
+    let State::Path(PathState::File { content, text, .. }) = state else {
+        return Ok(());
+    };
+    *text = None;
+    let path = AbsPath::new(&*id.name).map_err(|error| execute::failure(&error))?;
+    let bytes = disk::read_file(&path, ORIGINAL_BYTES).map_err(|error| execute::failure(&error))?;
+    match bytes {
+        Some(bytes) if Digest::of(&bytes) == content.sha256 => {
+            generations::store(layout, &content.sha256, &bytes).map_err(|error| execute::failure(&error))
+        }
+        _ => Err(execute::problem(format!(
+            "{path} changes while its content is being saved"
+        ))),
+    }
+}
+
+/// How the resources of a finished step stand in the receipt.
+fn entries(
+    plan: &Plan,
+    previous: Option<&Receipt>,
+    covers: &BTreeSet<ResourceId>,
+    mut before: BTreeMap<ResourceId, State>,
+) -> BTreeMap<ResourceId, Option<Entry>> {
+    let original = |id: &ResourceId| previous?.entries.get(id)?.original.clone();
+    covers
+        .iter()
+        .map(|id| {
+            let entry = plan
+                .entries
+                .get(id)
+                .map(|planned| generations::entry(planned, original(id).or_else(|| before.remove(id))));
+            (id.clone(), entry)
+        })
+        .collect()
+}
+
+/// Records the generation of a run that died, and gives it its verdict.
+fn bury(layout: &Layout, standing: Standing) -> Result<Option<Receipt>, GenerationError> {
+    let Standing { receipt, dead } = standing;
+    if let (Some(dead), Some(receipt)) = (&dead, &receipt) {
+        sweep(layout, dead);
+        generations::record(layout, receipt)?;
+    }
+    // Of a run that died after its generation was recorded, only the last word is missing.
+    if let Some(receipt) = &receipt {
+        let path = layout.run(&receipt.plan_id).journal();
+        if path.exists()
+            && let Some((mut journal, events)) = Journal::open(&path).map_err(GenerationError::Journal)?
+            && !generations::is_final(&events)
+        {
+            let phase = RunEvent::Phase(generations::final_phase(receipt.outcome));
+            journal.write(&phase).map_err(GenerationError::Journal)?;
+        }
+    }
+    Ok(receipt)
+}
+
+/// The same for a run whose journal this process has open: it was started again after it died.
+fn bury_own(layout: &Layout, plan_id: Digest, plan: &Plan, journal: &mut Journal) -> Result<(), Stop> {
+    let receipt = generations::receipt_of_own(layout, plan_id, plan).map_err(|error| refused(&error))?;
+    if generations::recorded(layout).map_err(|error| refused(&error))?.as_ref() != Some(&receipt) {
+        generations::record(layout, &receipt).map_err(|error| refused(&error))?;
+    }
+    journal.write(&RunEvent::Phase(generations::final_phase(receipt.outcome)))?;
+    Ok(())
+}
+
+/// Removes the temporary files that a killed run may have left, beside everything that the plan touches and beside the
+/// agent's own files. What cannot be swept is in nobody's way.
+fn sweep(layout: &Layout, plan: &Plan) {
+    let own = [layout.lock(), layout.receipt(0), layout.stored(&Digest::of(b""))];
+    let own = own.iter().filter_map(|path| AbsPath::new(path.to_string_lossy()).ok());
+    let touched = plan.steps.iter().filter_map(|step| match &step.op {
+        Op::WriteFile(spec) => Some(spec.path.clone()),
+        Op::MakeDirectory(spec) => Some(spec.path.clone()),
+        Op::MakeSymlink(spec) => Some(spec.path.clone()),
+        Op::RestoreFile { path, .. } => Some(path.clone()),
+        Op::SetAttributes { .. }
+        | Op::RemovePath { .. }
+        | Op::Packages { .. }
+        | Op::SetSysctl(_)
+        | Op::DaemonReload
+        | Op::Unit { .. }
+        | Op::Settle(_)
+        | Op::CreateGroup(_)
+        | Op::SetGroupId { .. }
+        | Op::DeleteGroup { .. }
+        | Op::CreateUser(_)
+        | Op::ModifyUser { .. }
+        | Op::DeleteUser { .. }
+        | Op::Run(_)
+        | Op::Probe(_)
+        | Op::Forget => None,
+    });
+    let mut seen = BTreeSet::new();
+    for path in own.chain(touched) {
+        if seen.insert(path.parent())
+            && let Err(error) = disk::sweep_temps(&path)
+        {
+            log(chain(&error).untrusted());
+        }
+    }
+}
+
+/// Detaches this process from whoever started it, with its own log for output, and the umask that maintainer scripts expect.
+/// The standard library has already made it ignore SIGPIPE. What of this fails is no reason not to run.
+pub(crate) fn detach(layout: &Layout, plan_id: &Digest) {
+    // Under systemd it leads a session already, and this fails.
+    let _ = rustix::process::setsid();
+    // Children create files too. Our own are created with explicit modes.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let log = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .open(layout.run(plan_id).log());
+    if let (Ok(log), Ok(null)) = (log, fs::File::open("/dev/null")) {
+        let _ = rustix::stdio::dup2_stdin(&null);
+        let _ = rustix::stdio::dup2_stdout(&log);
+        let _ = rustix::stdio::dup2_stderr(&log);
+    }
+}
+
+/// A line in the runner's own log. That it cannot be written stops nothing.
+pub(crate) fn log(line: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(std::io::stderr(), "{line}");
+}

@@ -1,0 +1,105 @@
+//! Errors and states as words for the controller: one line that names the thing and every cause. It prints nothing.
+
+use std::error::Error;
+
+use provision_core::model::{
+    CommandState, GroupState, HostText, PackageState, PathState, ProbeState, State, SysctlState, UnitState, UserState,
+};
+
+/// An error and all its causes in one line.
+pub(crate) fn chain(error: &dyn Error) -> HostText {
+    let mut words = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        words.push_str(": ");
+        words.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    HostText::new(words)
+}
+
+/// What was found, where it is not what a plan was made from.
+pub(crate) fn found(state: &State) -> HostText {
+    let words = match state {
+        State::Group(GroupState::Absent) | State::User(UserState::Absent) | State::Package(PackageState::Absent) => {
+            "it is absent".to_owned()
+        }
+        State::Group(GroupState::Present { gid }) => format!("it has id {gid}"),
+        State::User(UserState::Present {
+            uid,
+            group,
+            groups,
+            home,
+            shell,
+            comment,
+        }) => {
+            let groups: Vec<_> = groups.iter().map(HostText::untrusted).collect();
+            format!(
+                "it has id {uid}, group {}, groups [{}], home {}, shell {}, comment {:?}",
+                group.label().untrusted(),
+                groups.join(", "),
+                home.untrusted(),
+                shell.untrusted(),
+                comment.untrusted()
+            )
+        }
+        State::Package(PackageState::Installed { version }) => format!("version {} is installed", version.untrusted()),
+        State::Package(PackageState::Broken { status }) => format!("it is {}", status.untrusted()),
+        State::Path(path) => path_words(path),
+        State::Sysctl(SysctlState::NoSuchKey) => "this kernel has no such key".to_owned(),
+        State::Sysctl(SysctlState::Live(value)) => format!("it is {:?}", value.untrusted()),
+        State::Command(CommandState { satisfied, detail }) => {
+            let guard = if *satisfied { "holds" } else { "does not hold" };
+            format!("its guard {guard}: {}", detail.untrusted())
+        }
+        State::Unit(UnitState {
+            load,
+            enabled,
+            active,
+            needs_reload,
+        }) => {
+            let enabled = if enabled.untrusted().is_empty() {
+                "not enabled"
+            } else {
+                enabled.untrusted()
+            };
+            let reload = if *needs_reload {
+                ", its file is newer than what systemd has read"
+            } else {
+                ""
+            };
+            format!("it is {}, {enabled}, {}{reload}", load.untrusted(), active.untrusted())
+        }
+        State::Probe(ProbeState { passing, detail }) => {
+            let verdict = if *passing { "passes" } else { "fails" };
+            format!("it {verdict}: {}", detail.untrusted())
+        }
+    };
+    HostText::new(words)
+}
+
+fn path_words(path: &PathState) -> String {
+    match path {
+        PathState::Absent => "nothing is there".to_owned(),
+        PathState::File {
+            content,
+            owner,
+            group,
+            mode,
+            text: _,
+        } => format!(
+            "a file of {} bytes with digest {}, {}:{} {mode}",
+            content.size,
+            content.sha256.short(),
+            owner.label().untrusted(),
+            group.label().untrusted()
+        ),
+        PathState::Directory { owner, group, mode } => format!(
+            "a directory, {}:{} {mode}",
+            owner.label().untrusted(),
+            group.label().untrusted()
+        ),
+        PathState::Symlink { target } => format!("a symbolic link to {}", target.untrusted()),
+        PathState::Other { what } => what.clone(),
+    }
+}
