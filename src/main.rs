@@ -1,3 +1,7 @@
-//! The command line.
+//! The `provision` program: a door into the library, so that everything behind it can be tested.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    provision::cli::main()
+}

@@ -1,0 +1,465 @@
+//! The command line: its types and its help. It reads no file and decides nothing; commands interpret what it holds.
+
+use std::fmt::Write as _;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::exit::Exit;
+
+const ABOUT: &str = "Bring Linux hosts to the state that files describe, over SSH";
+
+const LONG_ABOUT: &str = "\
+Bring Linux hosts to the state that files describe, over SSH.
+
+You write one file per host in hosts/ (hosts/web-1.toml is the host web-1) and modules in modules/ that hosts import. \
+provision works out what each host should be, looks at what it is, shows the difference, and makes it so. Nothing needs \
+to be installed on a host: SSH as root, or as a user with passwordless sudo, is enough.";
+
+const EXAMPLES: &str = "\
+Examples:
+  provision check                  are the files right? contacts no host
+  provision plan web-1             what would change on web-1, and why
+  provision apply web-1            show that, ask, do it
+  provision apply 'web-*' --yes    all hosts whose names begin with web-, without asking
+  provision drift                  has anybody changed a host by hand?
+  provision rehearse web-1         try the host file on a throwaway host on this machine";
+
+const SELECTION: &str = "Selection";
+const CONNECTION: &str = "Connection";
+const GLOBAL: &str = "Global options";
+
+/// The whole command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "provision",
+    version,
+    about = ABOUT,
+    long_about = LONG_ABOUT,
+    after_help = EXAMPLES,
+    after_long_help = after_long_help(),
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    subcommand_required = true,
+    arg_required_else_help = true,
+)]
+pub struct Cli {
+    /// What is said to every command.
+    #[command(flatten)]
+    pub global: Global,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What is said to every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = GLOBAL)]
+pub struct Global {
+    /// The project: the directory that has hosts/ [default: the nearest one at or above the current directory]
+    #[arg(short = 'C', long, global = true, value_name = "DIR", env = "PROVISION_ROOT")]
+    pub root: Option<PathBuf>,
+    /// Print JSON for programs instead of text for people (see docs/json.md)
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Colour the output; NO_COLOR and CLICOLOR_FORCE are heeded as well
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    pub color: Color,
+    /// Say nothing but results and errors
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: what stays as it is and why, each command's output
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+/// When output is coloured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// Which hosts.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = SELECTION)]
+pub struct Selection {
+    /// Hosts: names (web-1), patterns in quotes ('web-*', 'db-?'), tags (@bot); all hosts where none is given
+    #[arg(value_name = "HOST")]
+    pub hosts: Vec<String>,
+    /// The narrowing options.
+    #[command(flatten)]
+    pub narrow: Narrow,
+}
+
+/// What narrows a selection.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = SELECTION)]
+pub struct Narrow {
+    /// Only hosts with one of these tags, separated by commas; given again, hosts must satisfy each list
+    #[arg(long, value_name = "TAG,TAG")]
+    pub tags: Vec<String>,
+    /// Of these, only hosts that match the name or pattern
+    #[arg(long, value_name = "GLOB")]
+    pub limit: Vec<String>,
+    /// Of these, leave out hosts that match the name or pattern
+    #[arg(long, value_name = "GLOB")]
+    pub exclude: Vec<String>,
+}
+
+/// How hosts are connected to.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = CONNECTION)]
+pub struct Connect {
+    /// How many hosts to work on at once
+    #[arg(long, value_name = "N", default_value = "32", env = "PROVISION_PARALLEL")]
+    pub parallel: NonZeroUsize,
+    /// How long connecting to a host may take, such as 30s or 2m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub timeout: Duration,
+}
+
+/// How changes are shown.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Diff {
+    /// Show how texts change, line by line (this is the default)
+    #[arg(long, overrides_with = "no_diff", hide_short_help = true)]
+    diff: bool,
+    /// Do not show how texts change
+    #[arg(long)]
+    no_diff: bool,
+}
+
+impl Diff {
+    /// Whether texts are compared line by line.
+    #[must_use]
+    pub const fn shown(self) -> bool {
+        self.diff || !self.no_diff
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Check all files of the project, without contacting any host
+    Check(Check),
+    /// Show what would change on hosts, and why
+    Plan(Plan),
+    /// Make hosts as their files say, after showing the plan and asking
+    Apply(Apply),
+    /// Show where hosts are no longer as they were left, and who moved
+    Drift(Drift),
+    /// Show what a host should be: every resource, and where it is declared
+    Show(Show),
+    /// Show how hosts stand: last apply, failed units, probes
+    Status(Status),
+    /// Run one command on hosts
+    Exec(Exec),
+    /// Watch an apply that goes on on a host, after a lost connection or Ctrl-C
+    Attach(Attach),
+    /// Try a host file on a throwaway real host on this machine
+    Rehearse(Rehearse),
+    /// Print a completion script for a shell
+    Completions(Completions),
+    /// Print the manual page, or write all of them to a directory
+    Man(Man),
+}
+
+/// `check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every error of every file is reported at once, with the line and what to write instead.
+
+Examples:
+  provision check
+  provision check -C ~/fleet --json")]
+pub struct Check {}
+
+/// `plan`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Symbols: + create   ~ update   - remove   < restore what was there before   . forget, leave as it is
+         ! run      ↻ restart or reload   ? verify
+
+Examples:
+  provision plan                           all hosts
+  provision plan web-1 db-1 --no-diff      two hosts, without texts line by line
+  provision plan --tags bot --out bots.plan
+  provision apply bots.plan                exactly that plan, or a refusal that names what moved")]
+pub struct Plan {
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Save the plan, for `provision apply FILE`; it holds the content of files, so only you can read it
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// How changes are shown.
+    #[command(flatten)]
+    pub diff: Diff,
+    /// Exit with 2 where changes are pending
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How hosts are connected to.
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// `apply`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The work is done by the host itself and goes on when the connection is lost. Ctrl-C starts no further host, leaves \
+running ones to finish, and prints the command that watches them again; Ctrl-C twice leaves at once.
+
+Examples:
+  provision apply web-1
+  provision apply 'web-*' --exclude web-9 --yes
+  provision apply bots.plan                a plan saved with `provision plan --out bots.plan`")]
+pub struct Apply {
+    /// Hosts as in plan; or one saved plan, a FILE (with a "." or "/" in its name, which no host has)
+    #[arg(value_name = "HOST|FILE")]
+    pub what: Vec<String>,
+    /// Do not ask
+    #[arg(short, long, env = "PROVISION_YES", value_parser = clap::builder::FalseyValueParser::new())]
+    pub yes: bool,
+    /// How changes are shown.
+    #[command(flatten)]
+    pub diff: Diff,
+    /// The narrowing options.
+    #[command(flatten)]
+    pub narrow: Narrow,
+    /// How hosts are connected to.
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// `drift`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A host keeps a record of what was last applied to it. Of each difference drift says who moved since then: the host \
+(somebody changed it there), the configuration (not applied yet), or both.
+
+Examples:
+  provision drift
+  provision drift --detailed-exitcode || mail -s drift ops < /dev/null")]
+pub struct Drift {
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How changes are shown.
+    #[command(flatten)]
+    pub diff: Diff,
+    /// Exit with 2 where a host is not as declared
+    #[arg(long)]
+    pub detailed_exitcode: bool,
+    /// How hosts are connected to.
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// `show`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Contacts no host.
+
+Examples:
+  provision show web-1
+  provision show web-1 -v          with every attribute, and the text of files
+  provision show web-1 --json")]
+pub struct Show {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub host: String,
+}
+
+/// `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provision status
+  provision status web-1 -v        with every managed unit, not only failed ones")]
+pub struct Status {
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// How hosts are connected to.
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// `exec`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The command runs as root, without a shell and without input; for a pipe, name the shell yourself. A command that exits \
+with anything but 0 on any host makes the exit code 3.
+
+Examples:
+  provision exec web-1 -- systemctl status nginx
+  provision exec 'web-*' -- sh -c 'df -h / | tail -1'")]
+pub struct Exec {
+    /// Hosts: names, patterns in quotes, tags (@bot)
+    #[arg(value_name = "HOST", required = true)]
+    pub hosts: Vec<String>,
+    /// The command and its arguments
+    #[arg(value_name = "COMMAND", last = true, required = true)]
+    pub argv: Vec<String>,
+    /// The narrowing options.
+    #[command(flatten)]
+    pub narrow: Narrow,
+    /// How hosts are connected to.
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// `attach`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Shows the run from its first step on, and exits as `provision apply` would have.
+
+Examples:
+  provision attach web-1")]
+pub struct Attach {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub host: String,
+    /// The run's plan id [default: the host's newest run]
+    #[arg(long, value_name = "ID", value_parser = plan_id)]
+    pub plan: Option<provision_core::model::Digest>,
+    /// How the host is connected to.
+    #[command(flatten)]
+    pub connect: Connect,
+}
+
+/// `rehearse`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Makes a throwaway host on this machine with systemd, sshd and a network of its own, and brings it from bare Debian to \
+the host file: the plan, the apply, a second plan that is empty, a change by hand that drift finds, and the heal. Needs \
+root on Linux.
+
+Examples:
+  provision rehearse web-1
+  provision rehearse web-1 --keep          leave it running, and print how to log in")]
+pub struct Rehearse {
+    /// The host whose file is tried [default: the only one, or moltbot]
+    #[arg(value_name = "HOST")]
+    pub host: Option<String>,
+    /// Leave the throwaway host running
+    #[arg(long)]
+    pub keep: bool,
+    /// How changes are shown.
+    #[command(flatten)]
+    pub diff: Diff,
+}
+
+/// `completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provision completions bash > /etc/bash_completion.d/provision
+  provision completions zsh > ~/.zfunc/_provision
+  provision completions fish > ~/.config/fish/completions/provision.fish")]
+pub struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub shell: clap_complete::Shell,
+}
+
+/// `man`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provision man | man -l -
+  provision man /usr/local/share/man/man1")]
+pub struct Man {
+    /// Where the pages go; it must exist
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+fn after_long_help() -> String {
+    let mut text = format!("{EXAMPLES}\n\nExit codes:\n");
+    for exit in Exit::ALL {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {:>3}  {}", exit.code(), exit.meaning());
+    }
+    text.push_str(
+        "\nOf several hosts the gravest code counts: 130, 3, 4, 1, 5, 6, 2, 0. A host in trouble never stops the others.",
+    );
+    text
+}
+
+/// Reads a duration such as `45`, `45s`, `2m` or `1h`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let (number, unit) = match text.strip_suffix(['s', 'm', 'h']) {
+        Some(number) => (number, &text[number.len()..]),
+        None => (text, "s"),
+    };
+    let factor = match unit {
+        "h" => 3600,
+        "m" => 60,
+        _ => 1,
+    };
+    let seconds = number.parse::<u64>().ok().and_then(|n| n.checked_mul(factor));
+    match seconds {
+        Some(seconds @ 1..=86_400) => Ok(Duration::from_secs(seconds)),
+        Some(_) | None => Err("write a time from 1s to 24h, such as 30s or 2m".to_owned()),
+    }
+}
+
+fn plan_id(text: &str) -> Result<provision_core::model::Digest, String> {
+    text.parse()
+        .map_err(|error: provision_core::model::InvalidDigest| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_holds_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations() {
+        for (text, seconds) in [("45", 45), ("45s", 45), ("2m", 120), ("1h", 3600), ("24h", 86_400)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "s", "0", "-1", "1.5", "25h", "1d", "18446744073709551615h", "é"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_diff_and_no_diff_counts() {
+        for (flags, shown) in [
+            (&[][..], true),
+            (&["--diff"], true),
+            (&["--no-diff"], false),
+            (&["--diff", "--no-diff"], false),
+            (&["--no-diff", "--diff"], true),
+        ] {
+            let cli = Cli::try_parse_from([&["provision", "plan"], flags].concat()).unwrap();
+            let Command::Plan(plan) = cli.command else { panic!() };
+            assert_eq!(plan.diff.shown(), shown, "{flags:?}");
+        }
+    }
+
+    #[test]
+    fn the_help_names_every_exit_code() {
+        let help = Cli::command().render_long_help().to_string();
+        for exit in Exit::ALL {
+            let line = format!("{:>5}  ", exit.code());
+            assert!(help.lines().any(|l| l.starts_with(&line)), "{exit:?}");
+        }
+    }
+}

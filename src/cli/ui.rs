@@ -1,0 +1,216 @@
+//! The terminal: results go to standard output, talk to standard error, and questions are asked only where somebody
+//! can answer. It words nothing; the report does.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::sync::Mutex;
+
+use super::args::{Color, Global};
+use crate::report::Palette;
+
+/// What the environment says about the terminal.
+#[derive(Clone, Debug, Default)]
+pub struct Terminal {
+    /// Standard input is a terminal.
+    pub stdin: bool,
+    /// Standard output is a terminal.
+    pub stdout: bool,
+    /// Standard error is a terminal.
+    pub stderr: bool,
+    /// `NO_COLOR`, as no-color.org has it: set to anything but the empty text.
+    pub no_color: bool,
+    /// `CLICOLOR_FORCE`, as bixense.com/clicolors has it: set to anything but `0`.
+    pub clicolor_force: bool,
+    /// `CLICOLOR=0`.
+    pub clicolor_off: bool,
+    /// `TERM=dumb`: no cursor can be moved.
+    pub dumb: bool,
+    /// `CI` is set: nobody watches live.
+    pub ci: bool,
+}
+
+impl Terminal {
+    /// Asks the environment of this process.
+    #[must_use]
+    pub fn detect() -> Self {
+        let var = |name: &str| std::env::var(name).unwrap_or_default();
+        let force = var("CLICOLOR_FORCE");
+        Self {
+            stdin: io::stdin().is_terminal(),
+            stdout: io::stdout().is_terminal(),
+            stderr: io::stderr().is_terminal(),
+            no_color: !var("NO_COLOR").is_empty(),
+            clicolor_force: !force.is_empty() && force != "0",
+            clicolor_off: var("CLICOLOR") == "0",
+            dumb: var("TERM") == "dumb",
+            ci: !matches!(var("CI").as_str(), "" | "0" | "false"),
+        }
+    }
+
+    /// Whether a stream is coloured. What is said on the command line beats the environment.
+    const fn coloured(&self, choice: Color, is_terminal: bool) -> bool {
+        match choice {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto if self.no_color => false,
+            Color::Auto if self.clicolor_force => true,
+            Color::Auto => is_terminal && !self.dumb && !self.clicolor_off,
+        }
+    }
+}
+
+/// A question could not be asked, since nobody is there to answer.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no terminal to ask on")]
+pub struct NobodyToAsk;
+
+/// The way to the user.
+#[derive(Debug)]
+pub struct Ui {
+    terminal: Terminal,
+    color: Color,
+    quiet: bool,
+    verbose: u8,
+    json: bool,
+    /// The first failure to write a result. After it, nothing more is written.
+    stdout_failure: Mutex<Option<io::ErrorKind>>,
+}
+
+impl Ui {
+    /// The way to the user that the command line and the environment describe.
+    #[must_use]
+    pub fn new(global: &Global, terminal: Terminal) -> Self {
+        Self {
+            terminal,
+            color: global.color,
+            quiet: global.quiet,
+            verbose: global.verbose,
+            json: global.json,
+            stdout_failure: Mutex::new(None),
+        }
+    }
+
+    /// Whether results are JSON.
+    #[must_use]
+    pub const fn json(&self) -> bool {
+        self.json
+    }
+
+    /// Whether more is to be said.
+    #[must_use]
+    pub const fn verbose(&self) -> bool {
+        self.verbose > 0
+    }
+
+    /// Whether nothing but results and errors is to be said.
+    #[must_use]
+    pub const fn quiet(&self) -> bool {
+        self.quiet
+    }
+
+    /// Whether lines on standard error may be redrawn.
+    #[must_use]
+    pub const fn live(&self) -> bool {
+        self.terminal.stderr && !self.terminal.dumb && !self.terminal.ci && !self.quiet
+    }
+
+    /// The colours of standard output.
+    #[must_use]
+    pub const fn results(&self) -> Palette {
+        Palette::new(self.terminal.coloured(self.color, self.terminal.stdout) && !self.json)
+    }
+
+    /// The colours of standard error.
+    #[must_use]
+    pub const fn talk(&self) -> Palette {
+        Palette::new(self.terminal.coloured(self.color, self.terminal.stderr))
+    }
+
+    /// Writes a result to standard output. A reader that has gone away (`| head`) ends the output, not the work;
+    /// any other failure is kept for [`Ui::lost_output`].
+    pub fn result(&self, text: &str) {
+        let Ok(mut failure) = self.stdout_failure.lock() else {
+            return;
+        };
+        if failure.is_none() {
+            let mut stdout = io::stdout().lock();
+            let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+            *failure = written.err().map(|error| error.kind());
+        }
+    }
+
+    /// Says something that is no result; `text` is whole lines.
+    pub fn say(&self, text: &str) {
+        if !self.quiet {
+            self.warn(text);
+        }
+    }
+
+    /// Says something that must be heard even with `--quiet`.
+    pub fn warn(&self, text: &str) {
+        // Where even standard error is closed there is nobody left to tell.
+        let _ = io::stderr().lock().write_all(text.as_bytes());
+    }
+
+    /// Why results were lost, other than by a reader that had enough.
+    #[must_use]
+    pub fn lost_output(&self) -> Option<io::ErrorKind> {
+        let failure = self.stdout_failure.lock().ok()?;
+        failure.filter(|kind| *kind != io::ErrorKind::BrokenPipe)
+    }
+
+    /// Asks, and waits for a line. Only "y" and "yes" are a yes; the end of input is a no.
+    ///
+    /// # Errors
+    /// [`NobodyToAsk`] where standard input or standard error is no terminal.
+    pub async fn ask(&self, question: &str) -> Result<bool, NobodyToAsk> {
+        if !self.terminal.stdin || !self.terminal.stderr {
+            return Err(NobodyToAsk);
+        }
+        self.warn(&format!("{question} [y/N] "));
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            io::stdin().lock().read_line(&mut answer).map(|_| answer)
+        });
+        let answer = answer.await.ok().and_then(Result::ok).unwrap_or_default();
+        Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_output_is_coloured() {
+        let terminal = |set: fn(&mut Terminal)| {
+            let mut terminal = Terminal::default();
+            set(&mut terminal);
+            terminal
+        };
+        let plain = terminal(|_| ());
+        let no_color = terminal(|t| t.no_color = true);
+        let force = terminal(|t| t.clicolor_force = true);
+        let both = terminal(|t| (t.no_color, t.clicolor_force) = (true, true));
+        let off = terminal(|t| t.clicolor_off = true);
+        let dumb = terminal(|t| t.dumb = true);
+        for (terminal, choice, tty, expected) in [
+            (&plain, Color::Auto, true, true),
+            (&plain, Color::Auto, false, false),
+            (&plain, Color::Always, false, true),
+            (&plain, Color::Never, true, false),
+            (&no_color, Color::Auto, true, false),
+            (&no_color, Color::Always, true, true),
+            (&force, Color::Auto, false, true),
+            (&force, Color::Never, true, false),
+            (&both, Color::Auto, true, false),
+            (&off, Color::Auto, true, false),
+            (&dumb, Color::Auto, true, false),
+        ] {
+            assert_eq!(
+                terminal.coloured(choice, tty),
+                expected,
+                "{terminal:?} {choice:?} tty={tty}"
+            );
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The commands, one file each: they compose the stages and hold no logic of their own. What they find is worded by
+//! [`crate::report`].
+
+mod apply;
+mod attach;
+mod check;
+mod completions;
+mod drift;
+mod exec;
+mod fleet;
+mod man;
+mod plan;
+mod rehearse;
+mod show;
+mod status;
+mod survey;
+mod watch;
+
+use crate::cli::args::{Cli, Command};
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::report::error::CommandError;
+use crate::stop::Stop;
+
+/// Runs the command that the command line asks for.
+///
+/// # Errors
+/// [`CommandError`] where it ends without a verdict on its hosts.
+pub async fn run(cli: Cli, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
+    let root = cli.global.root.as_deref();
+    match cli.command {
+        Command::Check(_) => check::run(root, ui),
+        Command::Plan(args) => plan::run(root, &args, ui, stop).await,
+        Command::Apply(args) => apply::run(root, &args, ui, stop).await,
+        Command::Drift(args) => drift::run(root, &args, ui, stop).await,
+        Command::Show(args) => show::run(root, &args, ui),
+        Command::Status(args) => status::run(root, &args, ui, stop).await,
+        Command::Exec(args) => exec::run(root, args, ui, stop).await,
+        Command::Attach(args) => attach::run(root, &args, ui, stop).await,
+        Command::Rehearse(args) => rehearse::run(root, &args, ui, stop).await,
+        Command::Completions(args) => Ok(completions::run(&args, ui)),
+        Command::Man(args) => man::run(&args, ui),
+    }
+}

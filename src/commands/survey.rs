@@ -1,0 +1,92 @@
+//! Looks at hosts and plans each as soon as it is seen. It shows nothing but that it is at work.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use provision_core::model::{Desired, HostName, Plan};
+use provision_core::plan::plan;
+
+use super::fleet::Fleet;
+use crate::applier::applier;
+use crate::cli::args::{Connect, Selection};
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::drive::{self, ReachError};
+use crate::events::Event;
+use crate::report::error::CommandError;
+use crate::report::looking::LookingView;
+use crate::stop::Stop;
+
+/// What was found of each selected host.
+pub(super) struct Survey {
+    /// The project.
+    pub fleet: Fleet,
+    /// The hosts as they should be.
+    pub desired: BTreeMap<HostName, Arc<Desired>>,
+    /// Their plans, or why they could not be reached.
+    pub found: BTreeMap<HostName, Result<Arc<Plan>, ReachError>>,
+}
+
+impl Survey {
+    /// Reads the project, looks at the selected hosts, and plans them.
+    pub(super) async fn take(
+        root: Option<&std::path::Path>,
+        selection: &Selection,
+        connect: &Connect,
+        ui: &Ui,
+        stop: &Stop,
+    ) -> Result<Self, CommandError> {
+        let fleet = Fleet::load(root, ui)?;
+        let selected = fleet.select(selection)?;
+        let desired: BTreeMap<_, _> = selected
+            .iter()
+            .map(|desired| (desired.host.clone(), desired.clone()))
+            .collect();
+        let options = fleet.options(connect);
+        let mut view = LookingView::new(ui, selected.len());
+        // git is asked while hosts are being connected to.
+        let applier = applier(&fleet.root);
+        let mut events = drive::look(selected, &options, stop);
+        let applier = applier.await;
+        let mut found = BTreeMap::new();
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                () = stop.wait() => return Err(CommandError::interrupted()),
+            };
+            match event {
+                Some(Event::Progress { host, progress }) => view.progress(&host, &progress),
+                Some(Event::Finished { host, result }) => {
+                    view.finished(&host);
+                    let Some(desired) = desired.get(&host) else { continue };
+                    let result = result.map(|observed| Arc::new(plan(desired, &observed, &applier)));
+                    found.insert(host, result);
+                }
+                None => break,
+            }
+        }
+        Ok(Self { fleet, desired, found })
+    }
+
+    /// The plans of the hosts that were reached.
+    pub(super) fn plans(&self) -> Vec<&Plan> {
+        self.found.values().flatten().map(Arc::as_ref).collect()
+    }
+
+    /// How many hosts were not reached.
+    pub(super) fn unreachable(&self) -> usize {
+        self.found.values().filter(|found| found.is_err()).count()
+    }
+
+    /// Each host's plan or trouble, in order.
+    pub(super) fn each(&self) -> impl Iterator<Item = (&HostName, Result<&Plan, &ReachError>)> {
+        self.found
+            .iter()
+            .map(|(host, found)| (host, found.as_ref().map(Arc::as_ref)))
+    }
+
+    /// What the hosts come to, given what a plan does.
+    pub(super) fn exit(&self, of: impl Fn(&Plan) -> Exit) -> Exit {
+        crate::cli::exit::combine(self.each().map(|(_, found)| found.map_or(Exit::Unreachable, &of)))
+    }
+}

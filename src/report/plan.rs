@@ -1,0 +1,209 @@
+//! A plan for people: what changes on a host, how, and why, and what is in the way. It shows every change and judges none.
+
+use std::fmt::Write as _;
+
+use provision_core::model::{Action, Blocker, Change, FieldChange, Op, Origin, Plan, ResourceId, UnitVerb};
+
+use super::columns::{columns, indented};
+use super::diff::diff_text;
+use super::style::{Palette, paint};
+use super::{Counts, words};
+
+/// How much of a plan is shown, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanView {
+    /// The colours.
+    pub palette: Palette,
+    /// Whether texts are compared line by line.
+    pub diff: bool,
+    /// Whether resources that stay are shown, with why.
+    pub unchanged: bool,
+}
+
+const INDENT: &str = "      ";
+
+/// One host's plan.
+#[must_use]
+pub fn plan_text(plan: &Plan, view: PlanView) -> String {
+    let mut text = heading(plan, view.palette);
+    text += &access_banner(plan, view.palette);
+    for change in &plan.changes {
+        text += &change_text(plan, change, view);
+    }
+    text += &blockers_text(plan, view.palette);
+    if view.unchanged {
+        for unchanged in &plan.unchanged {
+            let line = format!(
+                "  = {:<8} {}: {}",
+                "as is",
+                words::id(&unchanged.id),
+                words::safe(&unchanged.because)
+            );
+            text += &paint(view.palette.faint(), line);
+            text.push('\n');
+        }
+    }
+    if !plan.is_empty() {
+        let _ = writeln!(text, "\n  {}: {}", plan.host, Counts::of(plan).words());
+    }
+    text
+}
+
+/// The line over a host's plan; all of it where there is nothing to do.
+fn heading(plan: &Plan, palette: Palette) -> String {
+    let host = paint(palette.title(), &plan.host);
+    let before = match plan.base_generation {
+        0 => "not provisioned before".to_owned(),
+        generation => format!("generation {generation}"),
+    };
+    if plan.is_empty() {
+        let resources = words::count(plan.unchanged.len(), "resource");
+        let state = paint(palette.create(), "up to date");
+        return format!("{host}  {state}: {resources} as declared ({before})\n");
+    }
+    format!("{host}  ({before})\n")
+}
+
+/// A warning where the operator's own way in is at stake.
+fn access_banner(plan: &Plan, palette: Palette) -> String {
+    let ids: Vec<_> = plan
+        .changes
+        .iter()
+        .filter(|change| change.access)
+        .map(|change| words::id(&change.id))
+        .collect();
+    if ids.is_empty() {
+        return String::new();
+    }
+    let warning = paint(palette.warning(), "this touches the way in to the host");
+    format!("  {warning}: {}\n", ids.join(", "))
+}
+
+fn change_text(plan: &Plan, change: &Change, view: PlanView) -> String {
+    let palette = view.palette;
+    let style = action_style(change.action, palette);
+    let verb = verb(plan, change);
+    let head = format!("{} {verb:<8} {}", words::symbol(change.action), words::id(&change.id));
+    let mut text = format!("  {}{}\n", paint(style, head), origin(change.origin.as_ref(), palette));
+    text += &indented(INDENT, &why(change, verb));
+    for line in fields(&change.fields) {
+        let _ = writeln!(text, "{INDENT}{line}");
+    }
+    if let Some(change) = change.text.as_ref().filter(|_| view.diff) {
+        text += &indented(INDENT, &diff_text(change, palette));
+    }
+    text
+}
+
+/// What happens, in one word; for a unit whose only order is to reload, that.
+fn verb(plan: &Plan, change: &Change) -> &'static str {
+    match change.action {
+        Action::Restart if verbs(plan, &change.id) == [UnitVerb::Reload] => "reload",
+        Action::Create
+        | Action::Update
+        | Action::Remove
+        | Action::Restore
+        | Action::Forget
+        | Action::Run
+        | Action::Restart
+        | Action::Verify => words::action(change.action),
+    }
+}
+
+/// The orders that a plan has for a unit.
+fn verbs<'a>(plan: &'a Plan, unit: &ResourceId) -> &'a [UnitVerb] {
+    let orders = plan.steps.iter().find_map(|step| match &step.op {
+        Op::Unit { name, verbs } if name.as_str() == unit.name => Some(verbs.as_slice()),
+        _ => None,
+    });
+    orders.unwrap_or_default()
+}
+
+/// Every reason of a change, and who moved, as clauses.
+#[must_use]
+pub fn why(change: &Change, verb: &str) -> String {
+    let verb = match verb {
+        "reload" => "reloads",
+        "restart" => "restarts",
+        _ => "changes",
+    };
+    let reasons = change.reasons.iter().map(|reason| words::reason(reason, verb));
+    let moved = words::moved(change.moved).map(str::to_owned);
+    reasons.chain(moved).collect::<Vec<_>>().join("; ")
+}
+
+/// The attributes that change, aligned.
+pub(super) fn fields(fields: &[FieldChange]) -> Vec<String> {
+    let rows: Vec<_> = fields
+        .iter()
+        .map(|field| {
+            let before = field.before.as_ref().map(|before| before.escaped());
+            let after = field.after.as_deref().map(words::safe);
+            let value = match (before, after) {
+                (Some(before), Some(after)) => format!("{before} → {after}"),
+                (None, Some(after)) => after,
+                (Some(before), None) => format!("{before} → (none)"),
+                (None, None) => "(none)".to_owned(),
+            };
+            vec![words::safe(&field.field), value]
+        })
+        .collect();
+    columns(&rows)
+}
+
+/// The colour of an action.
+pub(super) const fn action_style(action: Action, palette: Palette) -> anstyle::Style {
+    match action {
+        Action::Create => palette.create(),
+        Action::Update => palette.update(),
+        Action::Remove | Action::Restore => palette.remove(),
+        Action::Run | Action::Restart | Action::Verify => palette.act(),
+        Action::Forget => palette.faint(),
+    }
+}
+
+/// What keeps a plan from being applied, each with what to do about it.
+pub(super) fn blockers_text(plan: &Plan, palette: Palette) -> String {
+    plan.blockers
+        .iter()
+        .map(|blocker| blocker_text(blocker, palette))
+        .collect()
+}
+
+fn blocker_text(blocker: &Blocker, palette: Palette) -> String {
+    let word = if blocker.unknown { "unknown" } else { "blocked" };
+    let head = paint(palette.error(), format!("✗ {word:<8} {}", words::id(&blocker.id)));
+    let place = origin(blocker.origin.as_ref(), palette);
+    let problem = blocker.problem.escaped();
+    let fix = words::safe(&blocker.fix);
+    format!("  {head}{place}\n{INDENT}{problem}\n{INDENT}to fix it: {fix}\n")
+}
+
+fn origin(origin: Option<&Origin>, palette: Palette) -> String {
+    let place = origin.map(|origin| format!("  {}", paint(palette.faint(), words::safe(&origin.to_string()))));
+    place.unwrap_or_default()
+}
+
+/// The line under all plans.
+#[must_use]
+pub fn total_text(plans: &[&Plan], unreachable: usize, palette: Palette) -> String {
+    let counts = plans
+        .iter()
+        .map(|plan| Counts::of(plan))
+        .fold(Counts::default(), Counts::and);
+    let word = paint(palette.title(), "Plan:");
+    let mut text = if counts.changes() + counts.blockers == 0 {
+        let hosts = words::count(plans.len(), "host");
+        format!("{word} nothing to do; {hosts} up to date")
+    } else {
+        format!("{word} {}", counts.words())
+    };
+    let pending = plans.iter().filter(|plan| !plan.is_empty()).count();
+    if plans.len() > 1 && pending > 0 {
+        let _ = write!(text, ", on {pending} of {}", words::count(plans.len(), "host"));
+    }
+    if unreachable > 0 {
+        let _ = write!(text, "; {} not reached", words::count(unreachable, "host"));
+    }
+    text + "\n"
+}

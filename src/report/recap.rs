@@ -1,0 +1,110 @@
+//! The table at the end of an apply, and below it what went wrong where. It shows what hosts recorded, and nothing
+//! that was merely hoped for.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use provision_core::model::{HostName, Plan};
+
+use super::columns::columns;
+use super::style::{Palette, paint};
+use super::{outcome, words};
+use crate::cli::exit::Exit;
+use crate::events::HostOutcome;
+
+/// The table of all hosts, and the details of those that did not end well.
+#[must_use]
+pub fn recap_text(
+    outcomes: &BTreeMap<HostName, HostOutcome>,
+    plans: &BTreeMap<HostName, &Plan>,
+    palette: Palette,
+) -> String {
+    let head = ["HOST", "RESULT", "STEPS", "CHANGES", "TIME", "GENERATION"];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    rows.extend(
+        outcomes
+            .iter()
+            .map(|(host, outcome)| row(host, outcome, plans.get(host).copied())),
+    );
+    let mut text = String::new();
+    for (line, outcome) in columns(&rows)
+        .iter()
+        .zip(std::iter::once(None).chain(outcomes.values().map(Some)))
+    {
+        let style = match outcome {
+            None => palette.faint(),
+            Some(outcome) => match outcome::exit(outcome) {
+                Exit::Done => palette.create(),
+                Exit::Changes | Exit::Interrupted | Exit::Locked | Exit::Stale => palette.update(),
+                Exit::Refused | Exit::Unreachable | Exit::Failed | Exit::Output | Exit::Usage => palette.remove(),
+            },
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", paint(style, line));
+    }
+    for (host, outcome) in outcomes {
+        let Some(lines) = outcome::details(host, outcome) else {
+            continue;
+        };
+        let word = paint(palette.error(), format!("{host} {}", outcome::word(outcome)));
+        let step = failed_step(outcome, plans.get(host).copied());
+        let _ = write!(text, "\n{word}{step}\n");
+        for line in lines {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text
+}
+
+fn row(host: &HostName, outcome: &HostOutcome, plan: Option<&Plan>) -> Vec<String> {
+    let none = || "-".to_owned();
+    let (steps, time, generation) = match outcome {
+        HostOutcome::Changed {
+            generation,
+            steps,
+            millis,
+        } => (steps.to_string(), words::duration(*millis), generation.to_string()),
+        HostOutcome::Failed {
+            done,
+            generation,
+            millis,
+            ..
+        } => {
+            let all = plan.map_or_else(String::new, |plan| format!("/{}", plan.steps.len()));
+            let generation = generation.map_or_else(none, |generation| format!("{generation} (failed)"));
+            (format!("{done}{all}"), words::duration(*millis), generation)
+        }
+        HostOutcome::Nothing => ("0".to_owned(), none(), none()),
+        HostOutcome::Refused(_)
+        | HostOutcome::Locked(_)
+        | HostOutcome::Unreachable(_)
+        | HostOutcome::Unknown { .. }
+        | HostOutcome::Detached { .. }
+        | HostOutcome::NotStarted => (none(), none(), none()),
+    };
+    let changes = match (outcome, plan) {
+        (HostOutcome::Changed { .. }, Some(plan)) => plan.changes.len().to_string(),
+        (HostOutcome::Nothing, _) => "0".to_owned(),
+        _ => none(),
+    };
+    vec![
+        host.to_string(),
+        outcome::word(outcome).to_owned(),
+        steps,
+        changes,
+        time,
+        generation,
+    ]
+}
+
+/// At which step it failed, in words where the plan is known.
+fn failed_step(outcome: &HostOutcome, plan: Option<&Plan>) -> String {
+    let HostOutcome::Failed { step: Some(step), .. } = outcome else {
+        return String::new();
+    };
+    let number = step + 1;
+    match plan.and_then(|plan| Some((plan.steps.get(*step)?, plan.steps.len()))) {
+        Some((found, all)) => format!(" at step {number} of {all}: {}", words::op(&found.op)),
+        None => format!(" at step {number}"),
+    }
+}

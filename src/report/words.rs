@@ -1,0 +1,328 @@
+//! The words for the model's enums and values: one table for each, used by every view. It lays out nothing.
+
+use provision_core::model::{Action, Digest, HostText, Moved, Op, Outcome, PathKind, Reason, ResourceId, RunPhase};
+
+/// Text from anywhere as one line that cannot steer a terminal. Names in a receipt, and so in a plan, come from hosts.
+#[must_use]
+pub fn safe(text: &str) -> String {
+    HostText::new(text).escaped()
+}
+
+/// A resource's id, fit for a terminal.
+#[must_use]
+pub fn id(id: &ResourceId) -> String {
+    safe(&id.to_string())
+}
+
+/// The sign before a change.
+#[must_use]
+pub const fn symbol(action: Action) -> char {
+    match action {
+        Action::Create => '+',
+        Action::Update => '~',
+        Action::Remove => '-',
+        Action::Restore => '<',
+        Action::Forget => '.',
+        Action::Run => '!',
+        Action::Restart => '↻',
+        Action::Verify => '?',
+    }
+}
+
+/// What happens to a resource, in one word; also its name in JSON.
+#[must_use]
+pub const fn action(action: Action) -> &'static str {
+    match action {
+        Action::Create => "create",
+        Action::Update => "update",
+        Action::Remove => "remove",
+        Action::Restore => "restore",
+        Action::Forget => "forget",
+        Action::Run => "run",
+        Action::Restart => "restart",
+        Action::Verify => "verify",
+    }
+}
+
+/// Who moved, in one word; also its name in JSON.
+#[must_use]
+pub const fn moved_name(moved: Moved) -> &'static str {
+    match moved {
+        Moved::New => "new",
+        Moved::Configuration => "configuration",
+        Moved::Host => "host",
+        Moved::Both => "both",
+        Moved::Neither => "neither",
+    }
+}
+
+/// Who moved, as a clause; `None` where there is nothing to add to the reasons.
+#[must_use]
+pub const fn moved(moved: Moved) -> Option<&'static str> {
+    match moved {
+        Moved::New | Moved::Neither => None,
+        Moved::Configuration => Some("the configuration moved since the last apply"),
+        Moved::Host => Some("the host moved since the last apply"),
+        Moved::Both => Some("both the configuration and the host moved since the last apply"),
+    }
+}
+
+/// A reason's name in JSON.
+#[must_use]
+pub const fn reason_name(reason: &Reason) -> &'static str {
+    match reason {
+        Reason::Differs => "differs",
+        Reason::Missing => "missing",
+        Reason::LeftConfiguration => "left-configuration",
+        Reason::Triggered { .. } => "triggered",
+        Reason::StartedWithOlder => "started-with-older",
+        Reason::Unfinished => "unfinished",
+        Reason::NeedsDaemonReload => "needs-daemon-reload",
+        Reason::GuardOpen(_) => "guard-open",
+        Reason::ProbeFails(_) => "probe-fails",
+        Reason::VerifiesChanges => "verifies-changes",
+        Reason::HalfInstalled(_) => "half-installed",
+        Reason::WasThereBefore => "was-there-before",
+        Reason::AlreadyGone => "already-gone",
+        Reason::NothingToUndo => "nothing-to-undo",
+    }
+}
+
+/// Why a change is planned, as a clause. `verb` is what happens to a unit: "restarts", "reloads", ….
+#[must_use]
+pub fn reason(reason: &Reason, verb: &str) -> String {
+    match reason {
+        Reason::Differs => "is not as declared".to_owned(),
+        Reason::Missing => "is not on the host".to_owned(),
+        Reason::LeftConfiguration => "left the configuration".to_owned(),
+        Reason::Triggered { by } => format!("{verb} because {} changes", id(by)),
+        Reason::StartedWithOlder => format!("{verb} because something it uses has changed since it was last started"),
+        Reason::Unfinished => format!("{verb} because an earlier apply ended before it could do so"),
+        Reason::NeedsDaemonReload => "systemd has not read its file on disk yet".to_owned(),
+        Reason::GuardOpen(seen) => format!("its guard says there is something to do: {}", seen.escaped()),
+        Reason::ProbeFails(seen) => format!("does not pass now: {}", seen.escaped()),
+        Reason::VerifiesChanges => "is checked after the changes that come before it".to_owned(),
+        Reason::HalfInstalled(status) => format!("dpkg left it half-way: {}", status.escaped()),
+        Reason::WasThereBefore => "was there before provision came".to_owned(),
+        Reason::AlreadyGone => "is already gone from the host".to_owned(),
+        Reason::NothingToUndo => "has nothing to undo".to_owned(),
+    }
+}
+
+/// What a step does, in the imperative, short enough for a line of progress.
+#[must_use]
+pub fn op(op: &Op) -> String {
+    let words = match op {
+        Op::WriteFile(spec) => format!("write {}", spec.path),
+        Op::SetAttributes { path, .. } => format!("set owner, group and mode of {path}"),
+        Op::MakeDirectory(spec) => format!("make directory {}", spec.path),
+        Op::MakeSymlink(spec) => format!("link {}", spec.path),
+        Op::RemovePath { path, what } => format!("remove {} {path}", path_kind(*what)),
+        Op::RestoreFile { path, .. } => format!("restore {path}"),
+        Op::Packages { install, remove } => packages(install.keys(), remove.iter()),
+        Op::SetSysctl(spec) => format!("set {} = {}", spec.key, spec.value),
+        Op::DaemonReload => "let systemd read its unit files".to_owned(),
+        Op::Unit { name, verbs } => {
+            let verbs: Vec<_> = verbs.iter().map(|verb| verb.systemctl()).collect();
+            format!("{} {name}", verbs.join(" and "))
+        }
+        Op::Settle(units) => {
+            let names: Vec<_> = units.keys().map(ToString::to_string).collect();
+            format!("watch {} settle", few(&names))
+        }
+        Op::CreateGroup(spec) => format!("create group {}", spec.name),
+        Op::SetGroupId { name, gid } => format!("set id of group {name} to {gid}"),
+        Op::DeleteGroup { name } => format!("delete group {name}"),
+        Op::CreateUser(spec) => format!("create user {}", spec.name),
+        Op::ModifyUser { change, .. } => format!("change user {}", change.name),
+        Op::DeleteUser { name } => format!("delete user {name}"),
+        Op::Run(spec) => format!("run {}", spec.name),
+        Op::Probe(spec) => format!("wait for {}", spec.name),
+        Op::Forget => "forget what left the configuration".to_owned(),
+    };
+    safe(&words)
+}
+
+/// Whether a step may well take seconds, so that its beginning is worth a line.
+#[must_use]
+pub const fn op_is_long(op: &Op) -> bool {
+    match op {
+        Op::Packages { .. } | Op::Unit { .. } | Op::Settle(_) | Op::Run(_) | Op::Probe(_) => true,
+        Op::WriteFile(_)
+        | Op::SetAttributes { .. }
+        | Op::MakeDirectory(_)
+        | Op::MakeSymlink(_)
+        | Op::RemovePath { .. }
+        | Op::RestoreFile { .. }
+        | Op::SetSysctl(_)
+        | Op::DaemonReload
+        | Op::CreateGroup(_)
+        | Op::SetGroupId { .. }
+        | Op::DeleteGroup { .. }
+        | Op::CreateUser(_)
+        | Op::ModifyUser { .. }
+        | Op::DeleteUser { .. }
+        | Op::Forget => false,
+    }
+}
+
+fn packages<'a>(install: impl Iterator<Item = &'a String>, remove: impl Iterator<Item = &'a String>) -> String {
+    let install: Vec<_> = install.cloned().collect();
+    let remove: Vec<_> = remove.cloned().collect();
+    match (install.is_empty(), remove.is_empty()) {
+        (true, true) => "repair half-installed packages".to_owned(),
+        (false, true) => format!("install {}", few(&install)),
+        (true, false) => format!("remove {}", few(&remove)),
+        (false, false) => format!("install {} and remove {}", few(&install), few(&remove)),
+    }
+}
+
+/// A list in one line, with its end left out where it is long.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    match names.get(SHOWN..) {
+        Some(rest @ [_, ..]) => format!("{} and {} more", names[..SHOWN].join(", "), rest.len()),
+        Some([]) | None => names.join(", "),
+    }
+}
+
+const fn path_kind(kind: PathKind) -> &'static str {
+    match kind {
+        PathKind::File => "file",
+        PathKind::Symlink => "link",
+        PathKind::Directory => "directory",
+    }
+}
+
+/// Where a run stands; also its name in JSON.
+#[must_use]
+pub const fn phase(phase: RunPhase) -> &'static str {
+    match phase {
+        RunPhase::Staged => "staged",
+        RunPhase::Armed => "armed",
+        RunPhase::Switching => "switching",
+        RunPhase::Switched => "switched",
+        RunPhase::Confirmed => "confirmed",
+        RunPhase::Refused => "refused",
+        RunPhase::Failed => "failed",
+        RunPhase::Interrupted => "interrupted",
+    }
+}
+
+/// How a generation ended; also its name in JSON.
+#[must_use]
+pub const fn outcome(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Confirmed => "confirmed",
+        Outcome::Failed => "failed",
+        Outcome::Interrupted => "interrupted",
+    }
+}
+
+/// A number with its noun; the plural takes an "s".
+#[must_use]
+pub fn count(number: usize, noun: &str) -> String {
+    let s = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{s}")
+}
+
+/// A duration as people say it: `12ms`, `3.4s`, `2m 05s`.
+#[must_use]
+pub fn duration(millis: u64) -> String {
+    match millis {
+        0..1_000 => format!("{millis}ms"),
+        1_000..60_000 => format!("{}.{}s", millis / 1000, millis % 1000 / 100),
+        60_000..3_600_000 => format!("{}m {:02}s", millis / 60_000, millis / 1000 % 60),
+        _ => format!("{}h {:02}m", millis / 3_600_000, millis / 60_000 % 60),
+    }
+}
+
+/// A span of seconds as people say it, in its two largest units: `3d 4h`.
+#[must_use]
+pub fn span(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}min", seconds / 60),
+        3_600..86_400 => format!("{}h {}min", seconds / 3_600, seconds / 60 % 60),
+        _ => format!("{}d {}h", seconds / 86_400, seconds / 3_600 % 24),
+    }
+}
+
+/// A point in time, given in seconds since 1970: `2026-11-20 18:50:14 UTC`.
+#[must_use]
+pub fn time(seconds: u64) -> String {
+    // Days to a civil date, after Howard Hinnant's "chrono-compatible low-level date algorithms": eras of 400 years
+    // that begin on the first of March, so that the leap day comes last.
+    let days = seconds / 86_400 + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    let (hour, minute, second) = (seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// A length in bytes as people say it.
+#[must_use]
+pub fn bytes(length: u64) -> String {
+    match length {
+        0..1_024 => format!("{length} B"),
+        1_024..1_048_576 => format!("{} KiB", length / 1_024),
+        _ => format!("{}.{} MiB", length / 1_048_576, length % 1_048_576 * 10 / 1_048_576),
+    }
+}
+
+/// The command that watches a run again.
+#[must_use]
+pub fn attach(host: &provision_core::model::HostName, plan_id: &Digest) -> String {
+    format!("provision attach {host} --plan {plan_id}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        for (seconds, expected) in [
+            (0, "1970-01-01 00:00:00 UTC"),
+            (951_782_399, "2000-02-28 23:59:59 UTC"),
+            (951_782_400, "2000-02-29 00:00:00 UTC"),
+            (1_709_251_199, "2024-02-29 23:59:59 UTC"),
+            (1_709_251_200, "2024-03-01 00:00:00 UTC"),
+            (4_102_444_800, "2100-01-01 00:00:00 UTC"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC"),
+        ] {
+            assert_eq!(time(seconds), expected);
+        }
+        // A host may send any number.
+        assert!(time(u64::MAX).ends_with(" UTC"));
+    }
+
+    #[test]
+    fn durations_and_lengths() {
+        for (millis, expected) in [
+            (0, "0ms"),
+            (999, "999ms"),
+            (1_000, "1.0s"),
+            (59_999, "59.9s"),
+            (65_000, "1m 05s"),
+            (3_660_000, "1h 01m"),
+        ] {
+            assert_eq!(duration(millis), expected);
+        }
+        for (length, expected) in [(1_023, "1023 B"), (1_024, "1 KiB"), (5_767_168, "5.5 MiB")] {
+            assert_eq!(bytes(length), expected);
+        }
+        for (seconds, expected) in [(59, "59s"), (3_599, "59min"), (7_260, "2h 1min"), (273_600, "3d 4h")] {
+            assert_eq!(span(seconds), expected);
+        }
+    }
+}
