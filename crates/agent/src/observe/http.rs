@@ -355,3 +355,207 @@ impl Body {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Asks a server that says `pieces`, each in a write of its own, and then closes or keeps the connection.
+    fn ask(
+        pieces: &[&[u8]],
+        keep: bool,
+        text: Option<&str>,
+        patience: Duration,
+    ) -> (Result<Answer, HttpError>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/health?x=1#part", listener.local_addr().unwrap());
+        thread::scope(|scope| {
+            let server = scope.spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut request = Vec::new();
+                while !request.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    request.push(byte[0]);
+                }
+                for piece in pieces {
+                    // The client may have seen enough and be gone.
+                    let _ = stream.write_all(piece);
+                }
+                if keep {
+                    // Until the client closes.
+                    let _ = stream.read(&mut [0]);
+                }
+                String::from_utf8(request).unwrap()
+            });
+            let answer = get(&Url::parse(&url).unwrap(), text, Instant::now() + patience);
+            (answer, server.join().unwrap())
+        })
+    }
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    fn answer(text: &str, wanted: Option<&str>) -> Result<Answer, HttpError> {
+        // In one piece, and byte by byte: it must make no difference.
+        let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        let whole = ask(&[text.as_bytes()], false, wanted, LONG).0;
+        let split = ask(&bytes, false, wanted, LONG).0;
+        assert_eq!(format!("{whole:?}"), format!("{split:?}"));
+        whole
+    }
+
+    fn has_text(text: &str, wanted: &str) -> bool {
+        answer(text, Some(wanted)).unwrap().has_text
+    }
+
+    #[test]
+    fn urls_are_taken_apart_and_anything_doubtful_is_refused() {
+        let parts = |url| Url::parse(url).map(|url| (url.authority, url.host, url.port, url.target));
+        assert_eq!(parts("http://a"), Ok(("a", "a", 80, "")));
+        assert_eq!(parts("http://a:8080/x/y?q#f"), Ok(("a:8080", "a", 8080, "/x/y?q")));
+        assert_eq!(parts("http://a?q"), Ok(("a", "a", 80, "?q")));
+        assert_eq!(parts("http://[::1]/"), Ok(("[::1]", "::1", 80, "/")));
+        assert_eq!(parts("http://[::1]:90/"), Ok(("[::1]:90", "::1", 90, "/")));
+        for (url, error) in [
+            ("https://a", UrlError::Scheme),
+            ("a", UrlError::Scheme),
+            ("http://a/b c", UrlError::Character),
+            ("http://a/\r\nX: y", UrlError::Character),
+            ("http://ä/", UrlError::Character),
+            ("http://", UrlError::Authority),
+            ("http:///x", UrlError::Authority),
+            ("http://[]/x", UrlError::Authority),
+            ("http://u:p@a/", UrlError::Authority),
+            ("http://a:port/", UrlError::Authority),
+            ("http://a:65536/", UrlError::Authority),
+            ("http://a:/", UrlError::Authority),
+            ("http://::1/", UrlError::Authority),
+        ] {
+            assert_eq!(parts(url), Err(error), "{url}");
+        }
+    }
+
+    #[test]
+    fn the_request_is_plain() {
+        let (result, request) = ask(&[b"HTTP/1.1 200 OK\r\n\r\n"], true, None, LONG);
+        assert_eq!(result.unwrap().status, 200);
+        assert!(
+            request.starts_with("GET /health?x=1 HTTP/1.1\r\nHost: 127.0.0.1:"),
+            "{request}"
+        );
+        assert!(request.contains("\r\nConnection: close\r\n"));
+    }
+
+    #[test]
+    fn a_status_needs_no_more_than_the_head() {
+        for (line, status) in [
+            ("HTTP/1.1 200 OK", Some(200)),
+            ("HTTP/1.0 503", Some(503)),
+            ("HTTP/1.1 404 ", Some(404)),
+            ("HTTP/2 200", None),
+            ("HTTP/1.1 20", None),
+            ("HTTP/1.1 2000", None),
+            ("HTTP/1.1 000 x", None),
+            ("HTTP/1.1 +20 x", None),
+            ("ICY 200 OK", None),
+            ("SSH-2.0-OpenSSH_9.2", None),
+        ] {
+            let found = answer(&format!("{line}\r\nContent-Length: 5\r\n\r\n"), None);
+            assert_eq!(found.ok().map(|answer| answer.status), status, "{line}");
+        }
+        assert_eq!(
+            answer("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 204 No\r\n\r\n", None)
+                .unwrap()
+                .status,
+            204
+        );
+        assert!(answer("HTTP/1.1 101 Switching\r\n\r\n", None).is_err());
+        assert!(matches!(
+            answer("HTTP/1.1 200 OK\r\nServer: x\r\n", None),
+            Err(HttpError::Cut)
+        ));
+        assert!(matches!(answer("", None), Err(HttpError::Cut)));
+    }
+
+    #[test]
+    fn a_body_is_as_long_as_it_is_framed() {
+        let ok = "HTTP/1.1 200 OK\r\n";
+        assert!(has_text(&format!("{ok}Content-Length: 9\r\n\r\nall ready"), "ready"));
+        assert!(!has_text(&format!("{ok}Content-Length: 4\r\n\r\nall ready"), "ready"));
+        assert!(has_text(&format!("{ok}\r\nuntil it closes: ready"), "ready"));
+        assert!(has_text(
+            &format!("{ok}transfer-encoding: Chunked\r\n\r\n6;x=y\r\nall re\r\n3\r\nady\r\n0\r\n\r\n"),
+            "ready"
+        ));
+        assert!(!has_text(
+            &format!("{ok}Transfer-Encoding: chunked\r\n\r\n3\r\nall\r\n0\r\n\r\nready"),
+            "ready"
+        ));
+        assert!(!has_text("HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\nready", "ready"));
+        assert!(has_text(&format!("{ok}Content-Length: 0\r\n\r\n"), ""));
+    }
+
+    #[test]
+    fn a_body_that_breaks_its_framing_is_an_error() {
+        let ok = "HTTP/1.1 200 OK\r\n";
+        for rest in [
+            "Content-Length: 10\r\n\r\nshort",
+            "Content-Length: x\r\n\r\n",
+            "Content-Length: -1\r\n\r\n",
+            "Content-Length: 99999999999999999999\r\n\r\n",
+            "Content-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+            "Transfer-Encoding: gzip\r\n\r\nab",
+            "Transfer-Encoding: chunked\r\n\r\nxyz\r\n",
+            "Transfer-Encoding: chunked\r\n\r\n3\r\nabcdef\r\n0\r\n\r\n",
+            "Transfer-Encoding: chunked\r\n\r\n3\r\nab",
+            "Transfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n",
+            "no colon\r\n\r\n",
+        ] {
+            assert!(answer(&format!("{ok}{rest}"), Some("ready")).is_err(), "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn no_more_is_taken_than_the_limits_allow() {
+        let ok = b"HTTP/1.1 200 OK\r\n\r\n";
+        let filler = vec![b'.'; BODY_BYTES - 5];
+        let searched = |text: &str| ask(&[ok, &filler, b"ready", text.as_bytes()], false, Some(text), LONG).0;
+        assert!(
+            searched("ready").unwrap().has_text,
+            "the last of the bytes that are searched"
+        );
+        assert!(!searched("beyond").unwrap().has_text);
+
+        let endless = vec![b'x'; 2 * HEAD_BYTES];
+        for head in [&b""[..], b"HTTP/1.1 200 OK\r\nX: "] {
+            let error = ask(&[head, &endless], true, None, LONG).0.unwrap_err();
+            assert!(matches!(error, HttpError::Malformed(_)), "{error}");
+        }
+        let fields = b"a: b\r\n".repeat(HEAD_BYTES / 5);
+        let error = ask(&[b"HTTP/1.1 200 OK\r\n", &fields], true, None, LONG).0.unwrap_err();
+        assert!(matches!(error, HttpError::Malformed(_)), "{error}");
+    }
+
+    #[test]
+    fn a_body_without_end_is_left_once_the_text_is_found() {
+        let pieces: [&[u8]; 2] = [
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"ff\r\ndata: ready",
+        ];
+        assert!(ask(&pieces, true, Some("ready"), LONG).0.unwrap().has_text);
+    }
+
+    #[test]
+    fn a_server_that_says_nothing_or_stops_is_left_in_time() {
+        for pieces in [&[][..], &[&b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc"[..]]] {
+            let error = ask(pieces, true, Some("ready"), Duration::from_millis(100))
+                .0
+                .unwrap_err();
+            assert!(matches!(error, HttpError::Late), "{error}");
+        }
+    }
+}

@@ -175,3 +175,173 @@ pub(crate) fn reason(error: &dyn Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use provision_core::model::{
+        AbsPath, CommandSpec, Content, FileSpec, GroupSpec, GroupState, Guard, Millis, Mode, OnChange, PackageSpec,
+        PackageState, PackageWant, PathState, ProbeSpec, SymlinkSpec, SysctlSpec, SysctlState, UnitName, UnitSpec,
+        UserSpec, UserState,
+    };
+
+    use super::*;
+    use crate::systemd;
+    use crate::testing::Scratch;
+
+    fn path(text: &str) -> AbsPath {
+        AbsPath::new(text).unwrap()
+    }
+
+    fn file(at: &str) -> Spec {
+        Spec::File(FileSpec {
+            path: path(at),
+            content: Content::of(b""),
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            mode: Mode::from_bits(0o644),
+            validate: None,
+            sensitive: false,
+        })
+    }
+
+    fn command(name: &str, script: &str) -> Spec {
+        Spec::Command(CommandSpec {
+            name: name.to_owned(),
+            run: vec!["true".to_owned()],
+            guard: Guard::Unless(["sh", "-c", script].map(str::to_owned).to_vec()),
+            user: None,
+            cwd: None,
+            env: BTreeMap::new(),
+            timeout: Millis::seconds(1),
+        })
+    }
+
+    fn unit() -> Spec {
+        Spec::Unit(UnitSpec {
+            name: UnitName::new("dbus.service").unwrap(),
+            enabled: None,
+            active: Some(true),
+            on_change: OnChange::Nothing,
+            settle: Millis::seconds(1),
+        })
+    }
+
+    fn one_of_each() -> Vec<Spec> {
+        let name = "root".to_owned();
+        vec![
+            Spec::Group(GroupSpec {
+                name: name.clone(),
+                gid: None,
+                system: true,
+            }),
+            Spec::User(UserSpec {
+                name,
+                uid: None,
+                group: None,
+                groups: [].into(),
+                home: None,
+                create_home: false,
+                shell: None,
+                comment: None,
+                system: true,
+            }),
+            Spec::Package(PackageSpec {
+                name: "dpkg".to_owned(),
+                want: PackageWant::Present,
+            }),
+            file("/etc/passwd"),
+            Spec::Symlink(SymlinkSpec {
+                path: path("/proc/self/exe"),
+                target: String::new(),
+            }),
+            Spec::Sysctl(SysctlSpec {
+                key: "kernel.ostype".to_owned(),
+                value: String::new(),
+            }),
+            command("guard", "exit 0"),
+            unit(),
+            Spec::Probe(ProbeSpec {
+                name: "bus".to_owned(),
+                check: Check::Unit {
+                    unit: UnitName::new("dbus.service").unwrap(),
+                },
+                timeout: Millis::seconds(1),
+                interval: Millis::seconds(1),
+                threshold: 1,
+            }),
+        ]
+    }
+
+    #[test]
+    fn every_resource_has_its_fact() {
+        let specs = one_of_each();
+        let found = observe(&specs);
+        assert_eq!(found.len(), specs.len());
+        for spec in &specs {
+            let fact = &found[&spec.id()];
+            let as_it_is = match (spec, fact.known()) {
+                (Spec::Group(_), Some(State::Group(state))) => *state == GroupState::Present { gid: 0 },
+                (Spec::User(_), Some(State::User(UserState::Present { uid: 0, home, .. }))) => {
+                    home.untrusted() == "/root"
+                }
+                (Spec::Package(_), Some(State::Package(PackageState::Installed { .. }))) => true,
+                (Spec::File(_), Some(State::Path(PathState::File { text: Some(text), .. }))) => {
+                    text.untrusted().starts_with("root:")
+                }
+                (Spec::Symlink(_), Some(State::Path(PathState::Symlink { .. }))) => true,
+                (Spec::Sysctl(_), Some(State::Sysctl(SysctlState::Live(value)))) => value.untrusted() == "Linux",
+                (Spec::Command(_), Some(State::Command(state))) => state.satisfied,
+                (Spec::Unit(_), Some(State::Unit(state))) => state.load.untrusted() == "loaded",
+                (Spec::Probe(_), Some(State::Probe(state))) => state.detail.untrusted() == "active",
+                (Spec::Unit(_) | Spec::Probe(_), None) => {
+                    !systemd::is_running() && *fact == Fact::unknown("systemd is not running on this host")
+                }
+                _ => false,
+            };
+            assert!(as_it_is, "{spec:?} is {fact:?}");
+        }
+    }
+
+    #[test]
+    fn what_waits_waits_at_the_same_time() {
+        // Each of two guards ends only when the other has begun.
+        let scratch = Scratch::new();
+        let meet = |own: &str, other: &str| {
+            let script = format!(
+                "cd {}; : > {own}; until test -e {other}; do sleep 0.01; done",
+                scratch.path().display()
+            );
+            command(own, &script)
+        };
+        let specs = [meet("a", "b"), meet("b", "a"), file("/etc/passwd")];
+        let began = Instant::now();
+        let found = observe(&specs);
+        assert!(found.values().all(|fact| fact.known().is_some()), "{found:?}");
+        assert!(began.elapsed() < Duration::from_secs(25));
+    }
+
+    #[test]
+    fn more_guards_than_threads_are_all_tried() {
+        let specs: Vec<_> = (0..3 * WAITING_AT_ONCE)
+            .map(|n| command(&n.to_string(), "exit 1"))
+            .collect();
+        let found = observe(&specs);
+        assert_eq!(found.len(), specs.len());
+        assert!(
+            found
+                .values()
+                .all(|fact| matches!(fact, Fact::Known(State::Command(state)) if !state.satisfied))
+        );
+    }
+
+    #[test]
+    fn a_reason_names_every_cause() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer")]
+        struct Outer(#[source] std::io::Error);
+        let error = Outer(std::io::Error::other("inner"));
+        assert_eq!(reason(&error), "outer: inner");
+    }
+}

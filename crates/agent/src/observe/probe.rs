@@ -158,3 +158,139 @@ pub(super) fn host_and_port(address: &str) -> Option<(&str, u16)> {
     };
     (!host.is_empty()).then_some((host, port))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    fn look(check: &Check) -> (bool, String) {
+        let state = try_once(check, Duration::from_secs(30)).unwrap();
+        (state.passing, state.detail.untrusted().to_owned())
+    }
+
+    fn tcp(address: impl ToString) -> Check {
+        Check::Tcp {
+            address: address.to_string(),
+        }
+    }
+
+    #[test]
+    fn addresses_are_a_host_and_a_port() {
+        assert_eq!(host_and_port("a.example:80"), Some(("a.example", 80)));
+        assert_eq!(host_and_port("[::1]:80"), Some(("::1", 80)));
+        for bad in [
+            "",
+            "a",
+            ":80",
+            "a:",
+            "a:x",
+            "a:+80",
+            "a:65536",
+            "::1:80",
+            "[::1:80",
+            "[]:80",
+            "[::1]x:80",
+        ] {
+            assert_eq!(host_and_port(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_port_is_open_or_it_is_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(look(&tcp(address)), (true, "connected".to_owned()));
+        assert_eq!(look(&tcp(format!("LocalHost:{}", address.port()))).0, true);
+        drop(listener);
+        let (passing, detail) = look(&tcp(address));
+        assert!(
+            !passing && detail.starts_with(&format!("cannot connect to {address}: Connection refused")),
+            "{detail}"
+        );
+    }
+
+    #[test]
+    fn names_come_from_the_hosts_own_resolver() {
+        let soon = || Instant::now() + Duration::from_secs(30);
+        let own = std::fs::read_to_string("/etc/hosts").unwrap_or_default();
+        let mut entries = own
+            .lines()
+            .map(|line| line.split('#').next().unwrap_or("").split_whitespace());
+        let entry = entries.find_map(|mut words| Some((words.next()?.parse::<IpAddr>().ok()?, words.next()?)));
+        if let Some((address, name)) = entry {
+            assert!(
+                resolve(name, soon()).contains(&address) || name == "localhost",
+                "{name}"
+            );
+        }
+        assert!(resolve("localhost", soon()).contains(&IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        for bad in ["--help", "a b", "$(reboot)", ""] {
+            assert_eq!(resolve(bad, soon()), Vec::<IpAddr>::new(), "{bad:?}");
+        }
+        assert_eq!(
+            look(&tcp("no-such-host.invalid:80")),
+            (false, "no-such-host.invalid has no address".to_owned())
+        );
+    }
+
+    #[test]
+    fn status_and_text_are_both_looked_at() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", listener.local_addr().unwrap());
+        let http = |status, body: Option<&str>| Check::Http {
+            url: url.clone(),
+            status,
+            body: body.map(str::to_owned),
+        };
+        let server = std::thread::spawn(move || {
+            for _ in 0..4 {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = stream.read(&mut [0; 4096]).unwrap();
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nready");
+            }
+        });
+        assert_eq!(look(&http(200, None)), (true, "200".to_owned()));
+        assert_eq!(look(&http(200, Some("ready"))), (true, "200".to_owned()));
+        assert_eq!(
+            look(&http(200, Some("busy"))),
+            (false, "200 without the expected text".to_owned())
+        );
+        assert_eq!(look(&http(204, None)), (false, "200 where 204 is expected".to_owned()));
+        server.join().unwrap();
+        assert!(!look(&http(200, None)).0, "nobody listens any more");
+    }
+
+    #[test]
+    fn what_cannot_be_tried_is_an_error_and_no_failure() {
+        let second = Duration::from_secs(1);
+        let error = try_once(&tcp("nowhere"), second).unwrap_err();
+        assert_eq!(error, "\"nowhere\" is not \"host:port\"");
+        let url = "ftp://a/".to_owned();
+        let check = Check::Http {
+            url,
+            status: 200,
+            body: None,
+        };
+        let error = try_once(&check, second).unwrap_err();
+        assert_eq!(
+            error,
+            "\"ftp://a/\" cannot be asked: it does not begin with \"http://\""
+        );
+    }
+
+    #[test]
+    fn a_unit_passes_while_it_is_active() {
+        let unit = |load: &str, active: &str| UnitState {
+            load: HostText::from(load),
+            enabled: HostText::from("enabled"),
+            active: HostText::from(active),
+            needs_reload: false,
+        };
+        assert_eq!(of_unit(&unit("loaded", "active")), state(true, "active"));
+        assert_eq!(of_unit(&unit("loaded", "activating")), state(false, "activating"));
+        assert_eq!(of_unit(&unit("not-found", "inactive")), state(false, "not-found"));
+    }
+}
