@@ -1,1 +1,33 @@
-//! Text of host files and modules to typed values that know their file and line. It applies no defaults.
+//! Text of host files and modules to typed values that know their file and line, and findings about them for people.
+//! It applies no defaults, renders no templates and reads no disk.
+
+mod code;
+mod decode;
+mod diagnostic;
+mod host;
+mod module;
+mod option;
+mod project;
+mod render;
+mod resource;
+mod scalar;
+mod schema;
+mod setting;
+mod source;
+mod tree;
+
+pub use code::Code;
+pub(crate) use decode::{finding, listed};
+pub use diagnostic::{Diagnostic, Label, Severity, did_you_mean, nearest};
+pub use host::Host;
+pub use module::{Assert, Module};
+pub use option::{OptionDeclaration, OptionType, OptionValue, Reported};
+pub use project::{Project, load};
+pub use render::{DIAGNOSTICS_FORMAT, render, to_json};
+pub use resource::{Declaration, FieldValue, noun};
+pub(crate) use scalar::{HttpUrl, LocalPath, OwnerName, Problem, Scalar, TcpAddress, UserName, is_template, shown};
+pub use schema::{Field, Shape, check_name, fields};
+pub use setting::{Priority, Setting};
+pub use source::{LocalFileError, LocalFiles, MAX_SOURCE_BYTES, SourceId, SourceMap, Sources, Span, Spanned};
+pub(crate) use tree::place_in_text;
+pub use tree::{Entry, Node, Table, Value};

@@ -1,0 +1,159 @@
+//! Every kind of finding: its stable code, its title and its long explanation, in one table.
+//! The findings themselves are made where they are found.
+
+use std::fmt;
+use std::str::FromStr;
+
+macro_rules! codes {
+    ($($name:ident $id:literal $title:literal $explanation:literal)*) => {
+        /// A kind of finding. The names of the variants may change; [`Code::id`] does not.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[expect(missing_docs, reason = "the table gives each variant a title and an explanation")]
+        pub enum Code {
+            $($name,)*
+        }
+
+        impl Code {
+            /// Every code, in the order of their ids.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            const fn row(self) -> (&'static str, &'static str, &'static str) {
+                match self {
+                    $(Self::$name => ($id, $title, $explanation),)*
+                }
+            }
+        }
+    };
+}
+
+codes! {
+    Syntax "E0101" "the file is not TOML"
+        "The file breaks the grammar of TOML 1.0 (https://toml.io). The place shown is where reading stopped making sense; the mistake \
+         is there or just before. Common causes: a missing closing quote or bracket, a text without quotes, the same table written twice."
+    NotText "E0102" "the file is not UTF-8 text, or too large"
+        "Host files, modules and templates are text in UTF-8. Bytes that are not belong into a file below `files/` that is copied as it is \
+         with `file = \"…\"`."
+    UnknownKey "E0103" "a key or table that nothing reads"
+        "Every key has a meaning or is refused: a misspelt key that was silently ignored would leave a host other than you meant it."
+    WrongType "E0104" "a value of the wrong type"
+        "The place wants another type of value, such as a text in quotes, a number, `true` or `false`, or a list in brackets. A text \
+         with a template in it, such as \"{{ port }}\", may stand wherever a number, a `true` or a list is wanted; what it renders to is \
+         then read as that type."
+    InvalidValue "E0105" "a value that the place cannot take"
+        "The value has the right type and is still not one that the place can take: a path that is not absolute, a mode that is not \
+         octal, a name that the system would refuse. It is checked here, before any host is contacted."
+    MissingKey "E0106" "a key that has to be there is missing"
+        "The table cannot be understood without this key, and there is no default that would be right for everyone."
+    ConflictingKeys "E0107" "keys that exclude each other"
+        "At most one of these keys can be meant; which one, only you can know."
+    FileName "E0108" "a file whose name cannot be a host's or a module's"
+        "A host is named by its file: `hosts/NAME.toml`, where NAME is a DNS label (a-z, 0-9 and \"-\"). A module is named by its path \
+         below `modules/` without `.toml`, each part being a-z, 0-9, \"-\" and \"_\"."
+    UnknownModule "E0201" "an import of a module that does not exist"
+        "`imports` lists modules by name: \"inotify\" is the file `modules/inotify.toml`."
+    ImportCycle "E0202" "modules that import each other in a circle"
+        "A module's imports come before it, so a circle has no beginning. Move what both need into a third module that both import."
+    UnknownOption "E0301" "an option that the module does not declare"
+        "`[set.MODULE]` gives values to the options that the module declares in `[options.…]`."
+    NotImported "E0302" "options set for a module that the host does not import"
+        "The values would have no effect. Import the module, or remove them."
+    MissingOption "E0303" "an option without a value"
+        "The module declares the option without a default, so every host that imports it has to give a value. A module's author makes an \
+         option one that may be left out with `required = false`."
+    OutOfBounds "E0304" "an option's value outside of what the module allows"
+        "The module declares bounds (`min`, `max`) or the possible values (`one_of`) of this option."
+    ConflictingValues "E0305" "one option with two values"
+        "Two definitions of equal priority give one option different values, and no order of files decides between them. Remove one, \
+         write one in `[default.MODULE]` (weaker), or write the one that wins in `[force.MODULE]` (stronger)."
+    BadOption "E0306" "an option declared in a way that makes no sense"
+        "The declaration contradicts itself: bounds on something that is not a number, a default outside of its own bounds, a name \
+         that templates use for something else."
+    OptionCycle "E0307" "options whose values need each other"
+        "An option's default may use other options, but not, by any detour, itself."
+    AssertionFailed "E0308" "a module's assertion does not hold"
+        "The module checks its options with `[[assert]]`; the message is its author's."
+    TemplateSyntax "E0401" "a template that cannot be read"
+        "Texts are templates in the language of Tera (https://keats.github.io/tera/): `{{ value }}`, `{% if … %}…{% endif %}`, \
+         `{% for … %}…{% endfor %}`, `{# comment #}`. Where a text needs those characters for itself, put it between `{% raw %}` and \
+         `{% endraw %}`."
+    UnknownVariable "E0402" "a template uses a name that does not exist there"
+        "A template sees the options of the module it is written in, `host` (this host) and `hosts` (every host's public facts). It does \
+         not see other modules' options, nor secrets."
+    TemplateFailed "E0403" "a template that cannot be rendered"
+        "The template was read, and failed on the values it was given."
+    RenderedType "E0404" "a template that renders to a value of the wrong type"
+        "What a template renders to is read as the type that its place demands, and it could not be."
+    TemplateLimit "E0405" "a template that does too much, or what templates here may not"
+        "Templates render in bounded time and memory: a bounded number of loop turns, bounded values, a bounded result. Tags that \
+         reach into other templates or define components are not part of the language."
+    DeclaredTwice "E0501" "one resource declared twice, differently"
+        "Two declarations of one resource are one if they agree. These do not, and no order of files decides between them."
+    TwoOwners "E0502" "one path declared as two kinds"
+        "A path is a file, a directory or a symbolic link; only one declaration can be true."
+    BelowFile "E0503" "a path below one that is no directory"
+        "A managed path lies below another that is managed as a file or a symbolic link. Below a file nothing can lie; below a link \
+         the path would really be somewhere else, where another declaration may own it."
+    LocalFile "E0504" "a local file that cannot be read"
+        "`file = \"…\"` and `template = \"…\"` name files below the project's `files/` directory."
+    UnknownResource "E0505" "a reference to a resource that the host does not declare"
+        "`after` and `restart_on` name resources of the same host as \"kind:name\", such as \"file:/etc/motd\" or \"package:curl\"."
+    DependencyCycle "E0506" "resources that wait for each other in a circle"
+        "Each of these resources has to come before the next, and the last before the first. Most such dependencies come from what a \
+         resource names (its directory, its owner, a unit's files); the others from `after` and `restart_on`."
+    LatestVersion "E0507" "a package wanted in its \"latest\" version"
+        "What \"latest\" means changes without any change of the configuration, so a plan made today would not be the one applied \
+         tomorrow, and drift would be found where nobody did anything. Ask for \"present\", or name the version."
+    TwoMachines "E0601" "a host with two cloud servers"
+        "A host runs on one machine: on Hetzner or on AWS."
+}
+
+impl Code {
+    /// The stable code, such as `E0103`.
+    #[must_use]
+    pub const fn id(self) -> &'static str {
+        self.row().0
+    }
+
+    /// What it is about, in a line.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        self.row().1
+    }
+
+    /// What it means and what to do, in a paragraph.
+    #[must_use]
+    pub const fn explanation(self) -> &'static str {
+        self.row().2
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id())
+    }
+}
+
+impl FromStr for Code {
+    type Err = ();
+
+    /// Finds a code by its id, in either case.
+    fn from_str(id: &str) -> Result<Self, ()> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|code| code.id().eq_ignore_ascii_case(id))
+            .ok_or(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Code;
+
+    #[test]
+    fn ids_are_unique_and_ordered() {
+        assert!(Code::ALL.windows(2).all(|pair| pair[0].id() < pair[1].id()));
+        assert_eq!("e0103".parse(), Ok(Code::UnknownKey));
+        assert!("E9999".parse::<Code>().is_err());
+    }
+}

@@ -1,0 +1,90 @@
+//! All host files and modules of a project, read. It looks at no local file and resolves nothing.
+
+use std::collections::BTreeMap;
+
+use crate::model::HostName;
+
+use super::code::Code;
+use super::diagnostic::Diagnostic;
+use super::host::Host;
+use super::module::Module;
+use super::source::{SourceMap, Span};
+use super::tree;
+
+/// A project's host files and modules.
+#[derive(Debug, Default)]
+pub struct Project {
+    /// The hosts.
+    pub hosts: BTreeMap<HostName, Host>,
+    /// The modules by name.
+    pub modules: BTreeMap<String, Module>,
+    /// What is wrong with the files themselves, whatever the host.
+    pub diagnostics: Vec<Diagnostic>,
+    /// The files' text.
+    pub sources: SourceMap,
+}
+
+/// Reads every host file and module. Findings of one file never hide those of another.
+#[must_use]
+pub fn load(config: &BTreeMap<String, Vec<u8>>) -> Project {
+    let mut project = Project::default();
+    for (path, bytes) in config {
+        if let Some(name) = name_of(path, "hosts/") {
+            read_host(&mut project, path, name, bytes);
+        } else if let Some(name) = name_of(path, "modules/") {
+            read_module(&mut project, path, name, bytes);
+        }
+    }
+    project
+}
+
+fn name_of<'a>(path: &'a str, directory: &str) -> Option<&'a str> {
+    path.strip_prefix(directory)?.strip_suffix(".toml")
+}
+
+fn read_host(project: &mut Project, path: &str, name: &str, bytes: &[u8]) {
+    let Project {
+        diagnostics, sources, ..
+    } = project;
+    let before = diagnostics.len();
+    let document = tree::parse(path, bytes, sources, diagnostics);
+    let unreadable = diagnostics.len() > before;
+    match HostName::new(name) {
+        Ok(name) => {
+            let mut host = Host::read(name.clone(), path.to_owned(), &document, diagnostics);
+            host.broken |= unreadable;
+            project.hosts.insert(name, host);
+        }
+        Err(rule) => {
+            let message = format!("`{path}` cannot be a host: {rule}");
+            diagnostics.push(misnamed(sources, path, message));
+        }
+    }
+}
+
+fn read_module(project: &mut Project, path: &str, name: &str, bytes: &[u8]) {
+    let Project {
+        diagnostics, sources, ..
+    } = project;
+    let before = diagnostics.len();
+    let document = tree::parse(path, bytes, sources, diagnostics);
+    let unreadable = diagnostics.len() > before;
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    if name
+        .split('/')
+        .any(|part| part.is_empty() || !part.bytes().all(allowed))
+    {
+        let message = format!("`{path}` cannot be a module: its name is a-z, 0-9, \"-\" and \"_\"");
+        diagnostics.push(misnamed(sources, path, message));
+        return;
+    }
+    let mut module = Module::read(name.to_owned(), path.to_owned(), &document, diagnostics);
+    module.broken |= unreadable;
+    project.modules.insert(name.to_owned(), module);
+}
+
+/// A file's name has no place in its text; the finding points at its beginning.
+fn misnamed(sources: &mut SourceMap, path: &str, message: String) -> Diagnostic {
+    let source = sources.add(path, "");
+    Diagnostic::error(Code::FileName, message, Span::new(source, 0..0), "").help("rename the file")
+}

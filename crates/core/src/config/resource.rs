@@ -1,0 +1,260 @@
+//! Declarations of resources as they are written, in host files and in modules alike. Defaults and templates are
+//! left to [`crate::resolve`].
+
+use crate::model::Kind;
+
+use super::code::Code;
+use super::decode;
+use super::diagnostic::Diagnostic;
+use super::scalar::{is_template, shown};
+use super::schema::{self, Field};
+use super::source::{Span, Spanned};
+use super::tree::{Entry, Node, Table, Value};
+
+/// One resource as it is written.
+#[derive(Clone, Debug)]
+pub struct Declaration {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name, maybe a template.
+    pub name: Spanned<String>,
+    /// The fields that are written.
+    pub fields: Vec<FieldValue>,
+}
+
+/// A field that is written.
+#[derive(Clone, Debug)]
+pub struct FieldValue {
+    /// Which one.
+    pub field: &'static Field,
+    /// Where its key is.
+    pub key: Span,
+    /// Its value, maybe with templates in it.
+    pub node: Node,
+}
+
+impl Declaration {
+    /// A field by its name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&FieldValue> {
+        self.fields.iter().find(|value| value.field.name == name)
+    }
+}
+
+/// What the fields of a kind demand of each other.
+enum Rule {
+    Needs(&'static str),
+    ExactlyOne(&'static [&'static str], &'static str),
+    AtMostOne(&'static [&'static str]),
+    OnlyWith(&'static str, &'static str),
+}
+
+const CONTENT: &[&str] = &["text", "file", "template"];
+const GUARD: &[&str] = &["creates", "unless"];
+const CHECK: &[&str] = &["http", "tcp", "unit"];
+
+const fn rules(kind: Kind) -> &'static [Rule] {
+    match kind {
+        Kind::File => &[Rule::ExactlyOne(CONTENT, "text = \"…\\n\"")],
+        Kind::Symlink => &[Rule::Needs("target")],
+        Kind::Package => &[Rule::Needs("version")],
+        Kind::Sysctl => &[Rule::Needs("value")],
+        Kind::Unit => &[Rule::AtMostOne(CONTENT)],
+        Kind::Command => &[
+            Rule::Needs("run"),
+            Rule::ExactlyOne(GUARD, "creates = \"/a/path/that/it/makes\""),
+        ],
+        Kind::Probe => &[
+            Rule::ExactlyOne(CHECK, "tcp = \"127.0.0.1:22\""),
+            Rule::OnlyWith("status", "http"),
+            Rule::OnlyWith("body", "http"),
+        ],
+        Kind::Directory | Kind::User | Kind::Group => &[],
+    }
+}
+
+/// The declarations of every table of resources in a document.
+pub(super) fn declarations(document: &Table, found: &mut Vec<Diagnostic>) -> Vec<Declaration> {
+    let mut declarations = Vec::new();
+    for kind in Kind::ALL {
+        let Some(entry) = document.get(kind.table()) else {
+            continue;
+        };
+        match &entry.node.value {
+            Value::Table(table) => {
+                declarations.extend(table.entries.iter().filter_map(|entry| declaration(kind, entry, found)));
+            }
+            Value::Array(_) => {
+                let message = format!("`{}` is a table of resources by name, not a list", kind.table());
+                let example = example_name(kind);
+                let diagnostic = Diagnostic::error(Code::WrongType, message, entry.key.span, "a list");
+                found.push(diagnostic.help(format!("write [{}.{example}]", kind.table())));
+            }
+            other => {
+                let problem = super::scalar::Problem::wrong_type("a table of resources by name", other);
+                found.push(decode::finding(problem, entry.node.span));
+            }
+        }
+    }
+    // Findings, and which of two equal declarations gives the origin, follow the order of the file.
+    declarations.sort_by_key(|declaration| declaration.name.span);
+    declarations
+}
+
+const fn example_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File | Kind::Directory | Kind::Symlink => "\"/etc/example\"",
+        Kind::Sysctl => "\"net.ipv4.ip_forward\"",
+        Kind::Unit => "\"example.service\"",
+        Kind::Package | Kind::User | Kind::Group | Kind::Command | Kind::Probe => "example",
+    }
+}
+
+/// A kind with its article.
+#[must_use]
+pub const fn noun(kind: Kind) -> &'static str {
+    match kind {
+        Kind::File => "a file",
+        Kind::Directory => "a directory",
+        Kind::Symlink => "a symlink",
+        Kind::Package => "a package",
+        Kind::Sysctl => "a kernel parameter",
+        Kind::Unit => "a unit",
+        Kind::User => "a user",
+        Kind::Group => "a group",
+        Kind::Command => "a command",
+        Kind::Probe => "a probe",
+    }
+}
+
+fn declaration(kind: Kind, entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Declaration> {
+    let name = entry.key.clone();
+    if !is_template(&name.value)
+        && let Err(problem) = schema::check_name(kind, &name.value)
+    {
+        found.push(decode::finding(problem, name.span));
+    }
+    let fields = match (&entry.node.value, schema::short_form(kind)) {
+        (Value::Table(table), _) => {
+            if dotted_by_mistake(kind, &name, table, found) {
+                return None;
+            }
+            check_rules(kind, &name, table, found);
+            fields(kind, table, found)
+        }
+        (_, Some(short)) => {
+            let field = schema::fields(kind).iter().find(|field| field.name == short)?;
+            check(field, &entry.node, found);
+            vec![FieldValue {
+                field,
+                key: name.span,
+                node: entry.node.clone(),
+            }]
+        }
+        (other, None) => {
+            let problem = super::scalar::Problem::wrong_type(&format!("a table for {}", noun(kind)), other);
+            let help = format!("write [{}.{}] and its keys below", kind.table(), example_name(kind));
+            found.push(decode::finding(problem.help(help), entry.node.span));
+            return None;
+        }
+    };
+    Some(Declaration { kind, name, fields })
+}
+
+/// `net.ipv4.ip_forward = 1` without quotes is three tables in each other. That is the most common mistake of all here.
+fn dotted_by_mistake(kind: Kind, name: &Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) -> bool {
+    let dotted = matches!(kind, Kind::Sysctl | Kind::Unit) && !name.value.contains('.');
+    let (Some(entry), true) = (table.entries.first(), dotted) else {
+        return false;
+    };
+    let mut whole = vec![name.value.clone(), entry.key.value.clone()];
+    let mut inner = &entry.node;
+    let known = |key: &str| schema::fields(kind).iter().any(|field| field.name == key);
+    while let Value::Table(table) = &inner.value
+        && let Some(entry) = table.entries.first()
+        && !known(&entry.key.value)
+    {
+        whole.push(entry.key.value.clone());
+        inner = &entry.node;
+    }
+    let whole = whole.join(".");
+    let message = format!("the name `{whole}` has dots, and needs quotes");
+    let why = "without quotes a dot in a TOML key opens a table in a table";
+    let help = match kind {
+        Kind::Unit => format!("write [units.\"{whole}\"]"),
+        _ => format!("write \"{whole}\" = …"),
+    };
+    let diagnostic = Diagnostic::error(Code::InvalidValue, message, name.span, "the name begins here");
+    found.push(diagnostic.because(why).help(help));
+    true
+}
+
+fn fields(kind: Kind, table: &Table, found: &mut Vec<Diagnostic>) -> Vec<FieldValue> {
+    let known: Vec<_> = schema::fields(kind).iter().map(|field| field.name).collect();
+    decode::only(table, &known, noun(kind), found);
+    let mut values = Vec::new();
+    for entry in &table.entries {
+        let field = schema::fields(kind).iter().find(|field| field.name == entry.key.value);
+        let Some(field) = field else { continue };
+        check(field, &entry.node, found);
+        values.push(FieldValue {
+            field,
+            key: entry.key.span,
+            node: entry.node.clone(),
+        });
+    }
+    values
+}
+
+fn check(field: &Field, node: &Node, found: &mut Vec<Diagnostic>) {
+    let mut problems = Vec::new();
+    field.shape.check(node, &mut problems);
+    found.extend(
+        problems
+            .into_iter()
+            .map(|(span, problem)| decode::finding(problem, span)),
+    );
+}
+
+fn check_rules(kind: Kind, name: &Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) {
+    let of = format!("{} `{}`", noun(kind), shown(&name.value));
+    for rule in rules(kind) {
+        match rule {
+            Rule::Needs(key) => {
+                if table.get(key).is_none() {
+                    let doc = schema::fields(kind)
+                        .iter()
+                        .find(|field| field.name == *key)
+                        .map_or("", |field| field.doc);
+                    let doc = doc.trim_end_matches('.');
+                    found.push(decode::missing(key, &of, &format!("({doc})"), name.span, table));
+                }
+            }
+            Rule::ExactlyOne(keys, example) => {
+                if !keys.iter().any(|key| table.get(key).is_some()) {
+                    let message = format!("{of} needs one of {}", decode::listed(keys));
+                    let diagnostic = Diagnostic::error(Code::MissingKey, message, name.span, "none of them is here");
+                    found.push(diagnostic.help(format!("such as {example}")));
+                }
+                at_most_one(keys, &of, table, found);
+            }
+            Rule::AtMostOne(keys) => at_most_one(keys, &of, table, found),
+            Rule::OnlyWith(key, other) => {
+                if let (Some(entry), None) = (table.get(key), table.get(other)) {
+                    let message = format!("`{key}` means something only beside `{other}`");
+                    found.push(Diagnostic::error(Code::ConflictingKeys, message, entry.key.span, ""));
+                }
+            }
+        }
+    }
+}
+
+fn at_most_one(keys: &[&str], of: &str, table: &Table, found: &mut Vec<Diagnostic>) {
+    let written: Vec<_> = keys.iter().filter_map(|key| table.get(key)).collect();
+    if let [first, second, ..] = written[..] {
+        let message = format!("{of} has both `{}` and `{}`", first.key.value, second.key.value);
+        let diagnostic = Diagnostic::error(Code::ConflictingKeys, message, second.key.span, "and this");
+        let help = format!("keep one of {}", decode::listed(keys));
+        found.push(diagnostic.also(first.key.span, "this").help(help));
+    }
+}

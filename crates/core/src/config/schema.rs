@@ -1,0 +1,366 @@
+//! What the tables of each kind of resource may say: one table of fields per kind, from which files are checked and
+//! documented. It holds no value and applies no default.
+
+use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, ResourceId, UnitName};
+
+use super::scalar::{
+    HttpUrl, Label, LocalPath, OwnerName, PackageName, Port, Problem, Scalar, SysctlKey, TcpAddress, UserName,
+    is_template,
+};
+use super::source::Span;
+use super::tree::{Node, Value};
+
+/// A field of a resource's table.
+#[derive(Debug)]
+pub struct Field {
+    /// Its key.
+    pub name: &'static str,
+    /// What it takes.
+    pub shape: Shape,
+    /// What it is for, in a line.
+    pub doc: &'static str,
+}
+
+/// What a field takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(
+    missing_docs,
+    reason = "each variant is the type of the same name, or a list or table of it"
+)]
+pub enum Shape {
+    Text,
+    Bool,
+    Uint,
+    Status,
+    Port,
+    Path,
+    Mode,
+    Duration,
+    OnChange,
+    Unit,
+    User,
+    Owner,
+    Url,
+    Address,
+    LocalPath,
+    /// A text or an integer.
+    TextOrInteger,
+    /// A list of texts.
+    Texts,
+    /// A list of texts that is not empty: a program and its arguments.
+    Arguments,
+    Users,
+    Ids,
+    /// A table of texts.
+    TextTable,
+}
+
+const fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
+    Field { name, shape, doc }
+}
+
+const AFTER: Field = field(
+    "after",
+    Shape::Ids,
+    "Resources that come first, as \"kind:name\", where that cannot be seen.",
+);
+const OWNER: Field = field("owner", Shape::Owner, "The owning user, root by default.");
+const GROUP: Field = field(
+    "group",
+    Shape::Owner,
+    "The owning group; by default the primary group of a managed owner, or the group of the owner's name.",
+);
+const TEXT: Field = field("text", Shape::Text, "The content, a template.");
+const FILE: Field = field(
+    "file",
+    Shape::LocalPath,
+    "The content is this file below files/, as it is.",
+);
+const TEMPLATE: Field = field(
+    "template",
+    Shape::LocalPath,
+    "The content is this file below files/, rendered as a template.",
+);
+
+const FILES: &[Field] = &[
+    TEXT,
+    FILE,
+    TEMPLATE,
+    OWNER,
+    GROUP,
+    field("mode", Shape::Mode, "Permissions, \"0644\" by default."),
+    field(
+        "validate",
+        Shape::Arguments,
+        "A command run on the staged copy before it replaces the old file; \"{}\" is its path.",
+    ),
+    field(
+        "sensitive",
+        Shape::Bool,
+        "Keep the content out of diffs; true by default where others may not read it.",
+    ),
+    AFTER,
+];
+const DIRECTORIES: &[Field] = &[
+    OWNER,
+    GROUP,
+    field("mode", Shape::Mode, "Permissions, \"0755\" by default."),
+    AFTER,
+];
+const SYMLINKS: &[Field] = &[
+    field("target", Shape::Text, "What the link says, absolute or relative."),
+    AFTER,
+];
+const PACKAGES: &[Field] = &[
+    field(
+        "version",
+        Shape::Text,
+        "\"present\", \"absent\", or exactly this version.",
+    ),
+    AFTER,
+];
+const SYSCTL: &[Field] = &[
+    field("value", Shape::TextOrInteger, "The value."),
+    field(
+        "file",
+        Shape::Path,
+        "The file below /etc/sysctl.d/ that keeps it over a reboot.",
+    ),
+];
+const UNITS: &[Field] = &[
+    TEXT,
+    FILE,
+    TEMPLATE,
+    field(
+        "enabled",
+        Shape::Bool,
+        "Whether it starts at boot; not said: left as it is.",
+    ),
+    field("active", Shape::Bool, "Whether it runs now; not said: left as it is."),
+    field(
+        "on_change",
+        Shape::OnChange,
+        "What a change of something it uses does: \"restart\" (default), \"reload\", \"nothing\".",
+    ),
+    field(
+        "restart_on",
+        Shape::Ids,
+        "Resources whose change restarts it, beside those that its text names.",
+    ),
+    field(
+        "settle",
+        Shape::Duration,
+        "How long it must stay up to count as healthy, \"3s\" by default.",
+    ),
+    AFTER,
+];
+const USERS: &[Field] = &[
+    field("uid", Shape::Uint, "The numeric id."),
+    field(
+        "group",
+        Shape::User,
+        "The primary group; by default a group of the user's own name.",
+    ),
+    field(
+        "groups",
+        Shape::Users,
+        "Groups it must be a member of; other memberships stay.",
+    ),
+    field("home", Shape::Path, "The home directory."),
+    field(
+        "create_home",
+        Shape::Bool,
+        "Make a missing home directory; true by default, false for system users.",
+    ),
+    field("shell", Shape::Path, "The login shell."),
+    field("comment", Shape::Text, "The comment (GECOS) field."),
+    field(
+        "system",
+        Shape::Bool,
+        "Create it in the range of system users; false by default.",
+    ),
+    AFTER,
+];
+const GROUPS: &[Field] = &[
+    field("gid", Shape::Uint, "The numeric id."),
+    field(
+        "system",
+        Shape::Bool,
+        "Create it in the range of system groups; false by default.",
+    ),
+];
+const COMMANDS: &[Field] = &[
+    field(
+        "run",
+        Shape::Arguments,
+        "The program and its arguments; no shell reads them.",
+    ),
+    field("creates", Shape::Path, "Nothing to do while this path exists."),
+    field(
+        "unless",
+        Shape::Arguments,
+        "Nothing to do while this command exits 0; it must change nothing.",
+    ),
+    field("user", Shape::User, "The user it runs as, root by default."),
+    field("cwd", Shape::Path, "The working directory, / by default."),
+    field("env", Shape::TextTable, "Variables added to a minimal environment."),
+    field(
+        "timeout",
+        Shape::Duration,
+        "After this long it is killed and has failed; \"10min\" by default.",
+    ),
+    AFTER,
+];
+const PROBES: &[Field] = &[
+    field(
+        "http",
+        Shape::Url,
+        "A plain HTTP GET of this URL, from the host itself.",
+    ),
+    field("status", Shape::Status, "The expected status code, 200 by default."),
+    field("body", Shape::Text, "Text that the body must contain."),
+    field("tcp", Shape::Address, "A TCP connection to \"host:port\" is accepted."),
+    field("unit", Shape::Unit, "A unit is active."),
+    field(
+        "timeout",
+        Shape::Duration,
+        "How long it may take in all, \"30s\" by default.",
+    ),
+    field(
+        "interval",
+        Shape::Duration,
+        "The pause between two tries, \"1s\" by default.",
+    ),
+    field(
+        "threshold",
+        Shape::Uint,
+        "How many successes in a row it takes, 1 by default.",
+    ),
+    AFTER,
+];
+
+/// The fields of a kind's tables.
+#[must_use]
+pub const fn fields(kind: Kind) -> &'static [Field] {
+    match kind {
+        Kind::File => FILES,
+        Kind::Directory => DIRECTORIES,
+        Kind::Symlink => SYMLINKS,
+        Kind::Package => PACKAGES,
+        Kind::Sysctl => SYSCTL,
+        Kind::Unit => UNITS,
+        Kind::User => USERS,
+        Kind::Group => GROUPS,
+        Kind::Command => COMMANDS,
+        Kind::Probe => PROBES,
+    }
+}
+
+/// The field that `NAME = value` gives where a table would say `[KIND.NAME] field = value`.
+#[must_use]
+pub(super) const fn short_form(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Package => Some("version"),
+        Kind::Sysctl => Some("value"),
+        Kind::File
+        | Kind::Directory
+        | Kind::Symlink
+        | Kind::Unit
+        | Kind::User
+        | Kind::Group
+        | Kind::Command
+        | Kind::Probe => None,
+    }
+}
+
+/// Checks a resource's name, as it stands after rendering.
+///
+/// # Errors
+/// [`Problem`] where the system would not take it.
+pub fn check_name(kind: Kind, name: &str) -> Result<(), Problem> {
+    match kind {
+        Kind::File | Kind::Directory | Kind::Symlink => AbsPath::from_text(name).map(drop),
+        Kind::Package => PackageName::from_text(name).map(drop),
+        Kind::Sysctl => SysctlKey::from_text(name).map(drop),
+        Kind::Unit => UnitName::from_text(name).map(drop),
+        Kind::User | Kind::Group => UserName::from_text(name).map(drop),
+        Kind::Command | Kind::Probe => Label::from_text(name).map(drop),
+    }
+}
+
+impl Shape {
+    /// Checks a value as far as it can be without rendering it, and says what is wrong where.
+    pub fn check(self, node: &Node, found: &mut Vec<(Span, Problem)>) {
+        let problem = match self {
+            Self::Text => literal::<String>(node),
+            Self::Bool => literal::<bool>(node),
+            Self::Uint => literal::<u32>(node),
+            Self::Status => literal::<u16>(node),
+            Self::Port => literal::<Port>(node),
+            Self::Path => literal::<AbsPath>(node),
+            Self::Mode => literal::<Mode>(node),
+            Self::Duration => literal::<Millis>(node),
+            Self::OnChange => literal::<OnChange>(node),
+            Self::Unit => literal::<UnitName>(node),
+            Self::User => literal::<UserName>(node),
+            Self::Owner => literal::<OwnerName>(node),
+            Self::Url => literal::<HttpUrl>(node),
+            Self::Address => literal::<TcpAddress>(node),
+            Self::LocalPath => literal::<LocalPath>(node),
+            Self::TextOrInteger => match &node.value {
+                Value::String(_) | Value::Integer(_) => None,
+                Value::Bool(truth) => {
+                    let problem = Problem::wrong_type("a text or an integer", &node.value);
+                    Some(problem.help(format!("the kernel knows no booleans: write {}", u8::from(*truth))))
+                }
+                other => Some(Problem::wrong_type("a text or an integer", other)),
+            },
+            Self::Texts => items::<String>(node, found),
+            Self::Users => items::<UserName>(node, found),
+            Self::Ids => items::<ResourceId>(node, found),
+            Self::Arguments => match &node.value {
+                Value::Array(list) if list.is_empty() => {
+                    Some(Problem::invalid("a program is wanted here, and this list is empty"))
+                }
+                Value::String(text) if !is_template(text) => {
+                    let words: Vec<_> = text.split_whitespace().map(|word| format!("{word:?}")).collect();
+                    let problem = Problem::wrong_type("a list of arguments", &node.value);
+                    Some(problem.help(format!("no shell reads it; write [{}]", words.join(", "))))
+                }
+                _ => items::<String>(node, found),
+            },
+            Self::TextTable => match &node.value {
+                Value::Table(table) => {
+                    let values = table.entries.iter().map(|entry| &entry.node);
+                    found.extend(values.filter_map(|value| Some((value.span, literal::<String>(value)?))));
+                    None
+                }
+                other => Some(Problem::wrong_type("a table of texts", other)),
+            },
+        };
+        found.extend(problem.map(|problem| (node.span, problem)));
+    }
+}
+
+/// A text with a template in it is judged once it is rendered.
+fn literal<T: Scalar>(node: &Node) -> Option<Problem> {
+    match &node.value {
+        Value::String(text) if is_template(text) => None,
+        value => T::from_value(value).err(),
+    }
+}
+
+fn items<T: Scalar>(node: &Node, found: &mut Vec<(Span, Problem)>) -> Option<Problem> {
+    match &node.value {
+        Value::Array(list) => {
+            found.extend(list.iter().filter_map(|item| Some((item.span, literal::<T>(item)?))));
+            None
+        }
+        Value::String(text) if is_template(text) => None,
+        Value::String(text) => {
+            let problem = Problem::wrong_type("a list", &node.value);
+            Some(problem.help(format!("write it in brackets: [{text:?}]")))
+        }
+        other => Some(Problem::wrong_type("a list", other)),
+    }
+}

@@ -1,0 +1,189 @@
+//! What has to hold over all resources of a host: one owner per path, nothing below a file, no circles. It repairs nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{Code, Diagnostic, noun};
+use crate::model::{AbsPath, DependencyReason, Kind, ResourceId, Spec};
+
+use super::declared::Declarations;
+use super::dependencies::Dependencies;
+
+/// Reports paths that are declared as two kinds, and paths below files and links.
+pub(super) fn paths(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
+    let mut owners: BTreeMap<&str, &ResourceId> = BTreeMap::new();
+    for (id, declared) in &declarations.resources {
+        if path_of(&declared.spec).is_none() {
+            continue;
+        }
+        let Some(other) = owners.insert(&id.name, id) else {
+            continue;
+        };
+        let span = |id: &ResourceId| {
+            declarations
+                .resources
+                .get(id)
+                .map_or(declared.span, |declared| declared.span)
+        };
+        let (one, two) = (noun(other.kind), noun(id.kind));
+        let message = format!("`{}` is declared as {one} and as {two}", id.name);
+        let diagnostic = Diagnostic::error(Code::TwoOwners, message, declared.span, format!("as {two}"));
+        found.push(
+            diagnostic
+                .also(span(other), format!("as {one}"))
+                .help("remove one of the two"),
+        );
+    }
+    for declared in declarations.resources.values() {
+        let Some(path) = path_of(&declared.spec) else { continue };
+        // The nearest is enough; what lies above that is found there.
+        let above = path.ancestors().find_map(|above| owners.get(above.as_str()).copied());
+        let Some(above) = above.filter(|above| above.kind != Kind::Directory) else {
+            continue;
+        };
+        let Some(owner) = declarations.resources.get(above) else {
+            continue;
+        };
+        let message = format!("`{path}` lies below `{}`, which is {}", above.name, noun(above.kind));
+        let help = match (&owner.spec, above.kind) {
+            (Spec::Symlink(link), _) if link.target.starts_with('/') => {
+                let rest = path.as_str().strip_prefix(above.name.as_str()).unwrap_or("");
+                format!(
+                    "declare it where it really is: \"{}{rest}\"",
+                    link.target.trim_end_matches('/')
+                )
+            }
+            _ => "declare that one as a directory, or move one of the two".to_owned(),
+        };
+        let diagnostic = Diagnostic::error(Code::BelowFile, message, declared.span, "this path");
+        found.push(
+            diagnostic
+                .also(owner.span, format!("{} here", noun(above.kind)))
+                .help(help),
+        );
+    }
+}
+
+const fn path_of(spec: &Spec) -> Option<&AbsPath> {
+    match spec {
+        Spec::File(file) => Some(&file.path),
+        Spec::Directory(directory) => Some(&directory.path),
+        Spec::Symlink(link) => Some(&link.path),
+        Spec::Group(_)
+        | Spec::User(_)
+        | Spec::Package(_)
+        | Spec::Sysctl(_)
+        | Spec::Command(_)
+        | Spec::Unit(_)
+        | Spec::Probe(_) => None,
+    }
+}
+
+/// Reports every circle of resources that wait for each other, each drawn once.
+pub(super) fn cycles(declarations: &Declarations, dependencies: &Dependencies, found: &mut Vec<Diagnostic>) {
+    let mut left: BTreeSet<&ResourceId> = dependencies.keys().collect();
+    // How many others each still waits for, and who waits for it.
+    let mut waits: BTreeMap<&ResourceId, usize> = BTreeMap::new();
+    let mut waiting: BTreeMap<&ResourceId, Vec<&ResourceId>> = BTreeMap::new();
+    for (id, on) in dependencies {
+        let on: BTreeSet<_> = on.iter().map(|dependency| &dependency.on).collect();
+        waits.insert(id, on.len());
+        for on in on {
+            waiting.entry(on).or_default().push(id);
+        }
+    }
+    let mut ready: Vec<&ResourceId> = waits
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .map(|(id, _)| *id)
+        .collect();
+    loop {
+        while let Some(id) = ready.pop() {
+            if !left.remove(id) {
+                continue;
+            }
+            for next in waiting.get(id).into_iter().flatten() {
+                if let Some(count) = waits.get_mut(next) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        ready.push(next);
+                    }
+                }
+            }
+        }
+        // Whatever is left waits for something that is left: following it must come round.
+        let Some(first) = left.first().copied() else { return };
+        let cycle = follow(first, &left, dependencies);
+        found.extend(drawn(&cycle, declarations));
+        if cycle.is_empty() {
+            return;
+        }
+        ready.extend(cycle.iter().map(|(id, _)| *id));
+    }
+}
+
+type Link<'a> = (&'a ResourceId, DependencyReason);
+
+/// Follows dependencies from `first` until one comes again: the circle, each with the reason it waits for the next.
+fn follow<'a>(first: &'a ResourceId, left: &BTreeSet<&'a ResourceId>, dependencies: &'a Dependencies) -> Vec<Link<'a>> {
+    let mut path: Vec<Link<'a>> = Vec::new();
+    let mut seen: BTreeMap<&ResourceId, usize> = BTreeMap::new();
+    let mut id = first;
+    loop {
+        if let Some(at) = seen.get(id) {
+            return path.split_off(*at);
+        }
+        let mut on = dependencies.get(id).into_iter().flatten();
+        let Some(next) = on.find(|dependency| left.contains(&dependency.on)) else {
+            return Vec::new();
+        };
+        seen.insert(id, path.len());
+        path.push((id, next.reason));
+        id = &next.on;
+    }
+}
+
+fn drawn(cycle: &[Link<'_>], declarations: &Declarations) -> Option<Diagnostic> {
+    let names: Vec<_> = cycle.iter().map(|(id, _)| id.to_string()).collect();
+    let around = |index: usize| names.get((index + 1) % names.len().max(1)).map_or("", String::as_str);
+    let first = names.first()?;
+    let mut labels = cycle.iter().enumerate().filter_map(|(index, (id, reason))| {
+        let span = declarations.resources.get(*id)?.span;
+        Some((span, format!("`{id}` {} `{}`", words(*reason), around(index))))
+    });
+    let message = if names.len() == 1 {
+        format!("`{first}` waits for itself")
+    } else {
+        format!(
+            "resources wait for each other in a circle: {} → {first}",
+            names.join(" → ")
+        )
+    };
+    let (span, label) = labels.next()?;
+    let diagnostic = Diagnostic::error(Code::DependencyCycle, message, span, label);
+    let diagnostic = labels.fold(diagnostic, |diagnostic, (span, label)| diagnostic.also(span, label));
+    let said = cycle
+        .iter()
+        .any(|(_, reason)| matches!(reason, DependencyReason::After | DependencyReason::RestartOn));
+    let help = if said {
+        "remove an `after` or `restart_on` that closes the circle"
+    } else {
+        "let one of them no longer name the next"
+    };
+    Some(
+        diagnostic
+            .because("each has to be there before the next, so none can be the first")
+            .help(help),
+    )
+}
+
+/// What a reason is in a sentence between two resources.
+const fn words(reason: DependencyReason) -> &'static str {
+    match reason {
+        DependencyReason::InDirectory => "lies in",
+        DependencyReason::OwnedBy => "is owned by, or runs as,",
+        DependencyReason::Uses => "uses",
+        DependencyReason::RestartOn => "restarts on",
+        DependencyReason::After => "comes after",
+        DependencyReason::Checks => "checks",
+    }
+}

@@ -1,0 +1,120 @@
+//! The resources of one host as they come in from its modules and its own file: equal ones become one, different ones
+//! of one name a finding. What depends on what comes later.
+
+use std::collections::BTreeMap;
+
+use crate::config::{Code, Diagnostic, Span, Spanned};
+use crate::model::{Blob, Content, DependencyReason, Digest, ResourceId, Spec};
+
+/// A dependency that the configuration writes down.
+#[derive(Clone, Debug)]
+pub(super) struct Said {
+    pub(super) on: Spanned<ResourceId>,
+    pub(super) reason: DependencyReason,
+}
+
+/// A resource and where it is declared.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) spec: Spec,
+    pub(super) span: Span,
+    pub(super) said: Vec<Said>,
+}
+
+/// What is declared so far.
+#[derive(Default)]
+pub(super) struct Declarations {
+    pub(super) resources: BTreeMap<ResourceId, Declared>,
+    pub(super) blobs: BTreeMap<Digest, Blob>,
+    /// Kernel parameters by key, each with the file that keeps it.
+    pub(super) sysctls: BTreeMap<String, Sysctl>,
+}
+
+/// A kernel parameter and the file that keeps it.
+#[derive(Clone, Debug)]
+pub(super) struct Sysctl {
+    pub(super) value: String,
+    pub(super) file: crate::model::AbsPath,
+    pub(super) span: Span,
+}
+
+impl Declarations {
+    /// Takes in a resource.
+    pub(super) fn declare(&mut self, spec: Spec, span: Span, said: Vec<Said>, found: &mut Vec<Diagnostic>) {
+        let id = spec.id();
+        match self.resources.get_mut(&id) {
+            None => {
+                self.resources.insert(id, Declared { spec, span, said });
+            }
+            Some(there) if there.spec == spec => there.said.extend(said),
+            Some(there) => found.push(twice(
+                &id.to_string(),
+                &differences(&there.spec, &spec),
+                there.span,
+                span,
+            )),
+        }
+    }
+
+    /// Takes in a kernel parameter.
+    pub(super) fn declare_sysctl(&mut self, key: String, sysctl: Sysctl, found: &mut Vec<Diagnostic>) {
+        match self.sysctls.get(&key) {
+            Some(there) if there.value != sysctl.value => {
+                let difference = format!("`value` is {} and {}", there.value, sysctl.value);
+                found.push(twice(&format!("sysctl:{key}"), &difference, there.span, sysctl.span));
+            }
+            Some(there) if there.file != sysctl.file => {
+                let difference = format!("`file` is {} and {}", there.file, sysctl.file);
+                found.push(twice(&format!("sysctl:{key}"), &difference, there.span, sysctl.span));
+            }
+            Some(_) => {}
+            None => {
+                self.sysctls.insert(key, sysctl);
+            }
+        }
+    }
+
+    /// Keeps bytes for the host.
+    pub(super) fn keep(&mut self, blob: &Blob, content: Content) {
+        self.blobs.entry(content.sha256).or_insert_with(|| blob.clone());
+    }
+
+    /// The text of a managed file, where it is text.
+    pub(super) fn text(&self, content: &Content) -> Option<&str> {
+        let blob = self.blobs.get(&content.sha256)?;
+        std::str::from_utf8(blob.bytes()).ok()
+    }
+}
+
+fn twice(id: &str, difference: &str, first: Span, second: Span) -> Diagnostic {
+    let message = format!("`{id}` is declared twice, differently: {difference}");
+    Diagnostic::error(Code::DeclaredTwice, message, second, "and here")
+        .also(first, "declared here")
+        .because("two declarations of one resource are one only if they agree")
+        .help("remove one, or make it an option of one module that the other sets")
+}
+
+/// The fields in which two specs of one kind differ, in a line.
+fn differences(one: &Spec, other: &Spec) -> String {
+    let fields = |spec: &Spec| match serde_json::to_value(spec) {
+        // A spec is a map of its kind's name to its fields.
+        Ok(serde_json::Value::Object(kinds)) => kinds.into_iter().next().map(|(_, fields)| fields),
+        _ => None,
+    };
+    let (Some(serde_json::Value::Object(one)), Some(serde_json::Value::Object(other))) = (fields(one), fields(other))
+    else {
+        return "they differ".to_owned();
+    };
+    let shown = |value: Option<&serde_json::Value>| match value {
+        None | Some(serde_json::Value::Null) => "not given".to_owned(),
+        Some(value) => value.to_string(),
+    };
+    let differing = one.iter().filter(|(key, value)| other.get(*key) != Some(value));
+    let words: Vec<_> = differing
+        .map(|(key, value)| match key.as_str() {
+            "content" => "the contents differ".to_owned(),
+            key => format!("`{key}` is {} and {}", shown(Some(value)), shown(other.get(key))),
+        })
+        .collect();
+    words.join(", ")
+}

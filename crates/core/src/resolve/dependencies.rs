@@ -1,0 +1,295 @@
+//! What each resource waits for: what it names by itself, and what `after` and `restart_on` add. The order that follows
+//! is the plan's business.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::config::{Code, Diagnostic, did_you_mean};
+use crate::model::{
+    AbsPath, Check, CommandSpec, Dependency, DependencyReason, Kind, ProbeSpec, ResourceId, Spec, UnitSpec, UserSpec,
+};
+
+use super::declared::{Declarations, Declared};
+use super::kind::UNIT_DIRECTORY;
+use super::unit_text::{Named, named};
+
+/// Every resource's dependencies.
+pub(super) type Dependencies = BTreeMap<ResourceId, BTreeSet<Dependency>>;
+
+/// Finds all dependencies of a host's resources; reports those on resources that there are not.
+pub(super) fn find(declarations: &Declarations, found: &mut Vec<Diagnostic>) -> Dependencies {
+    let index = Index::of(declarations);
+    let all = declarations.resources.iter().map(|(id, declared)| {
+        let mut on = On {
+            id,
+            index: &index,
+            set: BTreeSet::new(),
+        };
+        on.spec(&declared.spec);
+        on.said(declared, found);
+        (id.clone(), on.set)
+    });
+    all.collect()
+}
+
+/// The resources by what others name them by.
+struct Index<'a> {
+    declarations: &'a Declarations,
+    /// Files, directories and links.
+    paths: BTreeMap<&'a str, &'a ResourceId>,
+    active_units: Vec<&'a ResourceId>,
+}
+
+impl<'a> Index<'a> {
+    fn of(declarations: &'a Declarations) -> Self {
+        let mut index = Self {
+            declarations,
+            paths: BTreeMap::new(),
+            active_units: Vec::new(),
+        };
+        for (id, declared) in &declarations.resources {
+            match &declared.spec {
+                Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) => {
+                    index.paths.insert(&id.name, id);
+                }
+                Spec::Unit(unit) if unit.active == Some(true) => index.active_units.push(id),
+                Spec::Unit(_)
+                | Spec::Group(_)
+                | Spec::User(_)
+                | Spec::Package(_)
+                | Spec::Sysctl(_)
+                | Spec::Command(_)
+                | Spec::Probe(_) => {}
+            }
+        }
+        index
+    }
+
+    fn get(&self, kind: Kind, name: &str) -> Option<&'a ResourceId> {
+        let id = ResourceId::new(kind, name);
+        self.declarations.resources.get_key_value(&id).map(|(id, _)| id)
+    }
+
+    /// The drop-ins of a unit.
+    fn drop_ins(&self, unit: &str) -> impl Iterator<Item = &'a ResourceId> {
+        let directory = format!("{UNIT_DIRECTORY}/{unit}.d/");
+        let from = self.paths.range::<str, _>((
+            std::ops::Bound::Included(directory.as_str()),
+            std::ops::Bound::Unbounded,
+        ));
+        let ids: Vec<_> = from
+            .take_while(|(path, _)| path.starts_with(&directory))
+            .map(|(_, id)| *id)
+            .collect();
+        ids.into_iter().filter(|id| id.name.ends_with(".conf"))
+    }
+}
+
+/// The dependencies of one resource, in the making.
+struct On<'a, 'i> {
+    id: &'a ResourceId,
+    index: &'i Index<'a>,
+    set: BTreeSet<Dependency>,
+}
+
+impl On<'_, '_> {
+    fn add(&mut self, on: Option<&ResourceId>, reason: DependencyReason) {
+        if let Some(on) = on.filter(|on| *on != self.id) {
+            self.set.insert(Dependency { on: on.clone(), reason });
+        }
+    }
+
+    fn spec(&mut self, spec: &Spec) {
+        match spec {
+            Spec::Group(_) | Spec::Package(_) | Spec::Sysctl(_) => {}
+            Spec::User(user) => self.user_spec(user),
+            Spec::Directory(directory) => {
+                self.directory_of(&directory.path);
+                self.owners(&directory.owner, &directory.group);
+            }
+            Spec::File(file) => {
+                self.directory_of(&file.path);
+                self.owners(&file.owner, &file.group);
+                for word in file.validate.iter().flatten() {
+                    self.add(self.index.paths.get(word.as_str()).copied(), DependencyReason::After);
+                }
+            }
+            Spec::Symlink(link) => {
+                self.directory_of(&link.path);
+                self.target(&link.path, &link.target);
+            }
+            Spec::Command(command) => self.command(command),
+            Spec::Unit(unit) => self.unit(unit),
+            Spec::Probe(probe) => self.probe(probe),
+        }
+    }
+
+    /// The nearest managed directory above. One directory waits for the next by itself.
+    fn directory_of(&mut self, path: &AbsPath) {
+        let above = path
+            .ancestors()
+            .find_map(|above| self.index.paths.get(above.as_str()).copied());
+        self.add(
+            above.filter(|id| id.kind == Kind::Directory),
+            DependencyReason::InDirectory,
+        );
+    }
+
+    fn owners(&mut self, owner: &str, group: &str) {
+        self.user(owner);
+        self.group(group);
+    }
+
+    fn user(&mut self, name: &str) {
+        self.add(self.index.get(Kind::User, name), DependencyReason::OwnedBy);
+    }
+
+    /// A group that is managed, or that comes with a managed user of its name.
+    fn group(&mut self, name: &str) {
+        let group = self.index.get(Kind::Group, name);
+        let group = group.or_else(|| self.index.get(Kind::User, name));
+        self.add(group, DependencyReason::OwnedBy);
+    }
+
+    fn user_spec(&mut self, user: &UserSpec) {
+        for group in user.group.iter().chain(&user.groups) {
+            self.group(group);
+        }
+    }
+
+    /// A path that is named by what uses it: a change of a file counts, a directory has to be there only.
+    fn path(&mut self, path: &str) {
+        let Some(id) = self.index.paths.get(path).copied() else {
+            return;
+        };
+        let reason = match id.kind {
+            Kind::Directory => DependencyReason::After,
+            _ => DependencyReason::Uses,
+        };
+        self.add(Some(id), reason);
+    }
+
+    fn target(&mut self, link: &AbsPath, target: &str) {
+        let parent = link.parent().map_or(String::new(), |parent| parent.to_string());
+        let joined = if target.starts_with('/') {
+            target.to_owned()
+        } else {
+            format!("{parent}/{target}")
+        };
+        let mut parts: Vec<&str> = Vec::new();
+        for part in joined.split('/') {
+            match part {
+                "" | "." => {}
+                ".." => drop(parts.pop()),
+                part => parts.push(part),
+            }
+        }
+        self.path(&format!("/{}", parts.join("/")));
+    }
+
+    fn command(&mut self, command: &CommandSpec) {
+        if let Some(user) = &command.user {
+            self.user(user);
+        }
+        if let Some(cwd) = &command.cwd {
+            self.path(cwd.as_str());
+        }
+        for word in &command.run {
+            self.path(word);
+        }
+    }
+
+    fn unit(&mut self, unit: &UnitSpec) {
+        let name = unit.name.as_str();
+        // `getty@tty1.service` is made from `getty@.service`.
+        let template = name.split_once('@').and_then(|(stem, instance)| {
+            let (_, kind) = instance.rsplit_once('.')?;
+            Some(format!("{stem}@.{kind}"))
+        });
+        let mut starts = None;
+        for own in std::iter::once(name.to_owned()).chain(template) {
+            let file = self
+                .index
+                .paths
+                .get(format!("{UNIT_DIRECTORY}/{own}").as_str())
+                .copied();
+            let texts: Vec<_> = file.into_iter().chain(self.index.drop_ins(&own)).collect();
+            for id in texts {
+                self.add(Some(id), DependencyReason::Uses);
+                let named = self.text(id).map(named).unwrap_or_default();
+                starts = named.starts.clone().or(starts);
+                self.named(&named);
+            }
+        }
+        self.started(name, starts);
+    }
+
+    fn text(&self, file: &ResourceId) -> Option<&str> {
+        match &self.index.declarations.resources.get(file)?.spec {
+            Spec::File(file) => self.index.declarations.text(&file.content),
+            _ => None,
+        }
+    }
+
+    fn named(&mut self, named: &Named) {
+        for path in &named.paths {
+            self.path(path);
+        }
+        for user in &named.users {
+            self.user(user);
+        }
+        for group in &named.groups {
+            self.group(group);
+        }
+        for unit in &named.after {
+            self.add(self.index.get(Kind::Unit, unit), DependencyReason::After);
+        }
+    }
+
+    /// systemd refuses to start a timer, socket or path whose service it has never read.
+    fn started(&mut self, name: &str, starts: Option<String>) {
+        let Some((stem, "timer" | "socket" | "path")) = name.rsplit_once('.') else {
+            return;
+        };
+        let service = starts.unwrap_or_else(|| format!("{stem}.service"));
+        let file = format!("{UNIT_DIRECTORY}/{service}");
+        self.add(self.index.paths.get(file.as_str()).copied(), DependencyReason::After);
+    }
+
+    fn probe(&mut self, probe: &ProbeSpec) {
+        match &probe.check {
+            Check::Unit { unit } => self.add(self.index.get(Kind::Unit, unit.as_str()), DependencyReason::Checks),
+            Check::Http { .. } | Check::Tcp { .. } => {
+                for unit in self.index.active_units.clone() {
+                    self.add(Some(unit), DependencyReason::Checks);
+                }
+            }
+        }
+    }
+
+    fn said(&mut self, declared: &Declared, found: &mut Vec<Diagnostic>) {
+        for said in &declared.said {
+            let on = &said.on.value;
+            let resources = &self.index.declarations.resources;
+            if resources.contains_key(on) {
+                let on = on.clone();
+                self.set.insert(Dependency {
+                    on,
+                    reason: said.reason,
+                });
+                continue;
+            }
+            let message = format!("this host declares no `{on}`");
+            let ids: Vec<_> = resources.keys().map(ToString::to_string).collect();
+            let other = Kind::ALL.map(|kind| ResourceId::new(kind, on.name.as_str()));
+            let other = other.into_iter().find(|id| resources.contains_key(id));
+            let help = other.map(|id| format!("did you mean `{id}`?"));
+            let help = help.or_else(|| did_you_mean(&on.to_string(), ids.iter().map(String::as_str)));
+            let diagnostic = Diagnostic::error(Code::UnknownResource, message, said.on.span, "not declared");
+            found.push(
+                diagnostic
+                    .also(declared.span, format!("for `{}`", self.id))
+                    .help_if(help),
+            );
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! Declarations to what each kind of resource should be: one file per kind. Defaults are applied here and nowhere else.
+
+mod command;
+mod directory;
+mod file;
+mod group;
+mod package;
+mod probe;
+mod symlink;
+mod sysctl;
+mod unit;
+mod user;
+
+use crate::config::Reported;
+use crate::model::Kind;
+
+use super::declared::Declarations;
+use super::reader::Reader;
+
+pub(super) use unit::DIRECTORY as UNIT_DIRECTORY;
+
+/// Reads one declaration and declares what it says.
+pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
+    match reader.declaration.kind {
+        Kind::Group => group::resolve(reader),
+        Kind::User => user::resolve(reader),
+        Kind::Package => package::resolve(reader),
+        Kind::Directory => directory::resolve(reader),
+        Kind::File => file::resolve(reader),
+        Kind::Symlink => symlink::resolve(reader),
+        Kind::Sysctl => sysctl::resolve(reader),
+        Kind::Command => command::resolve(reader),
+        Kind::Unit => unit::resolve(reader),
+        Kind::Probe => probe::resolve(reader),
+    }
+}
+
+/// What can only be said once every declaration is in: the files that keep kernel parameters.
+pub(super) fn finish(declarations: &mut Declarations, found: &mut Vec<crate::config::Diagnostic>) {
+    sysctl::finish(declarations, found);
+}

@@ -1,0 +1,113 @@
+//! Kernel parameters: the live value, and the file that keeps it over a reboot. Which keys the kernel has is not known.
+
+use std::collections::BTreeMap;
+
+use crate::config::{Code, Diagnostic, Reported, Scalar, Span, Value};
+use crate::model::{AbsPath, DependencyReason, FileSpec, Mode, ResourceId, Spec, SysctlSpec};
+
+use super::super::declared::{Declarations, Said, Sysctl};
+use super::super::local::made;
+use super::super::reader::Reader;
+
+/// Where keys go that name no file. 60 comes after the distribution's own, and before `99-sysctl.conf`.
+const FILE: &str = "/etc/sysctl.d/60-provision.conf";
+
+/// The directory that systemd-sysctl reads for what the administrator sets.
+const DIRECTORY: &str = "/etc/sysctl.d/";
+
+/// A value: the kernel takes numbers and words.
+struct Setting(String);
+
+impl Scalar for Setting {
+    const NOUN: &'static str = "a text or an integer";
+
+    fn from_text(text: &str) -> Result<Self, crate::config::Problem> {
+        let words: Vec<_> = text.split_whitespace().collect();
+        if words.is_empty() || text.chars().any(|c| c.is_control() && c != '\t') {
+            return Err(crate::config::Problem::invalid(
+                "a kernel parameter's value is one line, and not empty",
+            ));
+        }
+        Ok(Self(words.join(" ")))
+    }
+
+    fn from_value(value: &Value) -> Result<Self, crate::config::Problem> {
+        match value {
+            Value::Integer(number) => Ok(Self(number.to_string())),
+            Value::String(text) => Self::from_text(text),
+            other => Err(crate::config::Problem::wrong_type(Self::NOUN, other)),
+        }
+    }
+}
+
+pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
+    let name = reader.name()?;
+    let value = reader.required::<Setting>("value");
+    let file = reader.optional::<AbsPath>("file")?;
+    let value = value?.value.0;
+    let file = match file {
+        Some(file) if read_at_boot(&file.value) => file.value,
+        Some(file) => {
+            let message = format!("`{}` would not be read at boot", file.value);
+            let diagnostic = Diagnostic::error(Code::InvalidValue, message, file.span, "");
+            let why = "systemd-sysctl reads the files of /etc/sysctl.d whose names end in .conf";
+            let stem = file.value.file_name().trim_end_matches(".conf");
+            return Err(reader.report(
+                diagnostic
+                    .because(why)
+                    .help(format!("write \"{DIRECTORY}{stem}.conf\"")),
+            ));
+        }
+        None => AbsPath::new(FILE).map_err(|_| Reported)?,
+    };
+    let sysctl = Sysctl {
+        value,
+        file,
+        span: name.span,
+    };
+    reader
+        .declarations
+        .declare_sysctl(name.value, sysctl, reader.renderer.found);
+    Ok(())
+}
+
+fn read_at_boot(file: &AbsPath) -> bool {
+    let name = file.as_str().strip_prefix(DIRECTORY);
+    name.is_some_and(|name| name.ends_with(".conf") && !name.contains('/') && name.len() > ".conf".len())
+}
+
+/// Declares each file with all the keys that it keeps, and the live values after it.
+pub(super) fn finish(declarations: &mut Declarations, found: &mut Vec<Diagnostic>) {
+    let sysctls = std::mem::take(&mut declarations.sysctls);
+    let mut files: BTreeMap<AbsPath, (String, Span)> = BTreeMap::new();
+    for (key, sysctl) in &sysctls {
+        let header = "# Written by provision; what is changed here by hand is changed back.\n";
+        let (text, span) = files
+            .entry(sysctl.file.clone())
+            .or_insert_with(|| (header.to_owned(), sysctl.span));
+        text.push_str(&format!("{key} = {}\n", sysctl.value));
+        *span = (*span).min(sysctl.span);
+    }
+    for (path, (text, span)) in files {
+        let (blob, content) = made(text);
+        declarations.keep(&blob, content);
+        let spec = FileSpec {
+            path,
+            content,
+            owner: "root".to_owned(),
+            group: "root".to_owned(),
+            mode: Mode::from_bits(0o644),
+            validate: None,
+            sensitive: false,
+        };
+        declarations.declare(Spec::File(spec), span, Vec::new(), found);
+    }
+    for (key, Sysctl { value, file, span }) in sysctls {
+        let on = crate::config::Spanned::new(ResourceId::new(crate::model::Kind::File, file.as_str()), span);
+        let said = Said {
+            on,
+            reason: DependencyReason::After,
+        };
+        declarations.declare(Spec::Sysctl(SysctlSpec { key, value }), span, vec![said], found);
+    }
+}

@@ -1,0 +1,436 @@
+//! The values of the options of every module that one host uses. Which definition wins is decided here and nowhere else.
+//!
+//! | type | definitions of equal priority |
+//! |---|---|
+//! | string, integer, float, bool, port, path, duration | must agree; two different values are an error that shows both |
+//! | list | are joined: first the modules' by name, then the host's; a value that is there already is not added again |
+//! | map | are merged by key; a key with two different values is an error that shows both |
+//!
+//! Of several priorities only the strongest counts: `[force.…]`, `[set.…]`, `[default.…]`, the declaration's own default.
+
+use std::collections::BTreeMap;
+
+use crate::config::{
+    Code, Diagnostic, Host, Module, Node, OptionDeclaration, OptionValue, Priority, Reported, Setting, Span, Spanned,
+    Value, did_you_mean, listed, shown,
+};
+
+use super::render::{Facts, Renderer, Scope, Written, value};
+use super::template::Form;
+
+/// How many options may be needed, one by another, to find one value. Nobody reads a longer chain.
+const MAX_CHAIN: usize = 50;
+
+/// A definition of an option's value.
+#[derive(Clone, Copy)]
+struct Definition<'a> {
+    priority: Priority,
+    /// The module whose file it is in; `None` is the host's. A template in it sees what its file sees.
+    by: Option<&'a str>,
+    node: &'a Node,
+}
+
+enum State {
+    Evaluating,
+    Done(Result<Option<OptionValue>, Reported>),
+}
+
+/// Evaluates the options of one host.
+pub(super) struct Options<'a, 'r> {
+    modules: &'r BTreeMap<&'a str, &'a Module>,
+    definitions: BTreeMap<(&'a str, &'a str), Vec<Definition<'a>>>,
+    states: BTreeMap<(&'a str, &'a str), State>,
+    /// The options being evaluated, each needed by the one before.
+    chain: Vec<(&'a str, &'a str)>,
+    facts: &'r Facts,
+    host: &'a Host,
+}
+
+/// The scope of each module on a host, by the module's name; and whether every option has its value.
+pub(super) fn scopes<'a>(
+    host: &'a Host,
+    modules: &BTreeMap<&'a str, &'a Module>,
+    facts: &Facts,
+    renderer: &mut Renderer<'_>,
+) -> (BTreeMap<&'a str, Scope>, bool) {
+    let before = renderer.found.len();
+    let mut options = Options {
+        modules,
+        definitions: BTreeMap::new(),
+        states: BTreeMap::new(),
+        chain: Vec::new(),
+        facts,
+        host,
+    };
+    options.define(renderer.found);
+    let mut scopes = BTreeMap::new();
+    let mut complete = true;
+    for (name, module) in modules {
+        let mut scope = Scope::new(format!("module `{name}`"), facts, host);
+        for option in module.options.values() {
+            complete &= options.enter(&mut scope, name, option, renderer).is_ok();
+        }
+        scopes.insert(*name, scope);
+    }
+    (scopes, complete && renderer.found.len() == before)
+}
+
+impl<'a> Options<'a, '_> {
+    /// Gathers the definitions of the modules and the host, and reports those of options that there are not.
+    fn define(&mut self, found: &mut Vec<Diagnostic>) {
+        let modules = self.modules;
+        for (name, module) in modules {
+            for setting in &module.settings {
+                self.take(setting, Some(name), found);
+            }
+        }
+        for setting in &self.host.settings {
+            self.take(setting, None, found);
+        }
+    }
+
+    fn take(&mut self, setting: &'a Setting, by: Option<&'a str>, found: &mut Vec<Diagnostic>) {
+        let name = &setting.module;
+        let Some((module_name, module)) = self.modules.get_key_value(name.value.as_str()) else {
+            found.push(self.not_imported(name, by));
+            return;
+        };
+        for (option, node) in &setting.values {
+            let Some((option_name, _)) = module.options.get_key_value(&option.value) else {
+                found.push(unknown_option(option, module));
+                continue;
+            };
+            let definitions = self.definitions.entry((module_name, option_name)).or_default();
+            definitions.push(Definition {
+                priority: setting.priority,
+                by,
+                node,
+            });
+        }
+    }
+
+    fn not_imported(&self, name: &Spanned<String>, by: Option<&str>) -> Diagnostic {
+        let shown = shown(&name.value);
+        let message = format!("`{shown}` is not among the modules that `{}` uses", self.host.name);
+        let diagnostic = Diagnostic::error(Code::NotImported, message, name.span, "not imported");
+        let why = "values for a module that is not used would have no effect";
+        let meant = did_you_mean(&name.value, self.modules.keys().copied());
+        let help = meant.unwrap_or_else(|| match by {
+            Some(_) => format!("add \"{shown}\" to this module's `imports`, or remove the table"),
+            None => {
+                let imports = self
+                    .host
+                    .imports
+                    .iter()
+                    .map(|import| import.value.as_str())
+                    .chain([shown.as_str()]);
+                let imports: Vec<_> = imports.map(|name| format!("\"{name}\"")).collect();
+                format!("write imports = [{}], or remove the table", imports.join(", "))
+            }
+        });
+        diagnostic.because(why).help(help)
+    }
+
+    /// Puts an option's value into a scope.
+    fn enter(
+        &mut self,
+        scope: &mut Scope,
+        module: &'a str,
+        option: &'a OptionDeclaration,
+        renderer: &mut Renderer<'_>,
+    ) -> Result<(), Reported> {
+        let name = &option.name.value;
+        if scope.options.contains(name) {
+            return Ok(());
+        }
+        scope.options.push(name.clone());
+        match self.value(module, option, renderer) {
+            Ok(Some(found)) => scope.context.insert_value(name.clone(), value(&found)),
+            // A template that uses it anyway is told so when it is rendered.
+            Ok(None) => scope.unset.push(name.clone()),
+            // What went wrong is said; templates that use it would only say it again.
+            Err(Reported) => {
+                scope.failed.push(name.clone());
+                return Err(Reported);
+            }
+        }
+        Ok(())
+    }
+
+    /// An option's value; `None` where it may be left out, and is.
+    fn value(
+        &mut self,
+        module: &'a str,
+        option: &'a OptionDeclaration,
+        renderer: &mut Renderer<'_>,
+    ) -> Result<Option<OptionValue>, Reported> {
+        let id = (module, option.name.value.as_str());
+        match self.states.get(&id) {
+            Some(State::Done(value)) => return value.clone(),
+            Some(State::Evaluating) => {
+                let diagnostic = self.cycle(id, option);
+                renderer.found.push(diagnostic);
+                return Err(Reported);
+            }
+            None => {}
+        }
+        if self.chain.len() >= MAX_CHAIN {
+            let message = format!(
+                "the value of `{}` is found by way of more than {MAX_CHAIN} other options",
+                id.1
+            );
+            renderer.found.push(Diagnostic::error(
+                Code::OptionCycle,
+                message,
+                option.name.span,
+                "too far away",
+            ));
+            return Err(Reported);
+        }
+        self.states.insert(id, State::Evaluating);
+        self.chain.push(id);
+        let value = self.evaluate(id, option, renderer);
+        self.chain.pop();
+        self.states.insert(id, State::Done(value.clone()));
+        value
+    }
+
+    fn cycle(&self, id: (&str, &str), option: &OptionDeclaration) -> Diagnostic {
+        let first = self.chain.iter().position(|step| *step == id).unwrap_or(0);
+        let steps = self.chain.get(first..).unwrap_or(&[]).iter().chain([&id]);
+        let drawn: Vec<_> = steps.map(|(module, name)| format!("{module}.{name}")).collect();
+        let message = format!("options need each other's values in a circle: {}", drawn.join(" → "));
+        Diagnostic::error(Code::OptionCycle, message, option.name.span, "needs its own value")
+            .help("give one of them a value that uses no other option")
+    }
+
+    fn evaluate(
+        &mut self,
+        id: (&'a str, &'a str),
+        option: &'a OptionDeclaration,
+        renderer: &mut Renderer<'_>,
+    ) -> Result<Option<OptionValue>, Reported> {
+        let declared = option.default.as_ref().map(|node| Definition {
+            priority: Priority::Declared,
+            by: Some(id.0),
+            node,
+        });
+        let mut definitions = self.definitions.get(&id).cloned().unwrap_or_default();
+        definitions.extend(declared);
+        let Some(strongest) = definitions.iter().map(|definition| definition.priority).max() else {
+            return self.without_value(id, option, renderer);
+        };
+        let mut winner: Option<Spanned<OptionValue>> = None;
+        let mut failed = false;
+        for definition in definitions {
+            // What loses must still be a value of the option's type: it may win on the next host.
+            let Ok(value) = self.read(option, definition, renderer) else {
+                failed |= definition.priority == strongest;
+                continue;
+            };
+            if definition.priority < strongest {
+                continue;
+            }
+            let next = Spanned::new(value, definition.node.span);
+            winner = Some(match winner.take() {
+                None => next,
+                Some(before) => merge(id.1, before, next, renderer.found)?,
+            });
+        }
+        match winner {
+            Some(value) if !failed => match option.bounds(&value.value, value.span) {
+                None => Ok(Some(value.value)),
+                Some(diagnostic) => {
+                    renderer.found.push(diagnostic);
+                    Err(Reported)
+                }
+            },
+            _ => Err(Reported),
+        }
+    }
+
+    fn without_value(
+        &self,
+        id: (&str, &str),
+        option: &OptionDeclaration,
+        renderer: &mut Renderer<'_>,
+    ) -> Result<Option<OptionValue>, Reported> {
+        if !option.required {
+            return Ok(None);
+        }
+        let (module, name) = id;
+        let message = format!(
+            "`{}` gives no value to the option `{name}` of module `{module}`",
+            self.host.name
+        );
+        let import = self.host.imports.iter().find(|import| import.value == module);
+        let any = import.or_else(|| self.host.imports.first());
+        let span = any.map_or(option.name.span, |import| import.span);
+        let label = if import.is_some() {
+            "imported here"
+        } else {
+            "imported by way of this"
+        };
+        let table = if module.contains('/') {
+            format!("\"{module}\"")
+        } else {
+            module.to_owned()
+        };
+        let example = option
+            .example
+            .as_ref()
+            .map_or_else(|| "…".to_owned(), ToString::to_string);
+        let help = format!("write\n[set.{table}]\n{name} = {example}");
+        let diagnostic = Diagnostic::error(Code::MissingOption, message, span, label);
+        let diagnostic = diagnostic
+            .also(option.name.span, "declared here, without a default")
+            .help(help);
+        renderer.found.push(match &option.description {
+            Some(description) => diagnostic.because(format!("`{name}`: {}", description.trim())),
+            None => diagnostic,
+        });
+        Err(Reported)
+    }
+
+    /// Reads a definition in the scope of the file that it is in.
+    fn read(
+        &mut self,
+        option: &OptionDeclaration,
+        definition: Definition<'a>,
+        renderer: &mut Renderer<'_>,
+    ) -> Result<OptionValue, Reported> {
+        let of = definition
+            .by
+            .map_or_else(|| "the host file".to_owned(), |by| format!("module `{by}`"));
+        let mut scope = Scope::new(of, self.facts, self.host);
+        if let Some(by) = definition.by {
+            self.enter_needed(&mut scope, by, definition.node, renderer)?;
+        }
+        let mut findings = Vec::new();
+        let mut render = |text: &str, span: Span| {
+            let written = Written {
+                text,
+                span,
+                offset: 0,
+                quoted: true,
+            };
+            renderer.text(written, &scope)
+        };
+        let value = OptionValue::read(&option.ty, definition.node, &mut render, &mut findings);
+        let declared = format!("`{}` is declared here as {}", option.name.value, option.ty);
+        let findings = findings.into_iter().map(|finding| {
+            // The declaration's own default was checked beside it.
+            if definition.priority == Priority::Declared {
+                finding
+            } else {
+                finding.also(option.name.span, declared.clone())
+            }
+        });
+        renderer.found.extend(findings);
+        value
+    }
+
+    /// Enters those options of the defining module that the templates in a node need.
+    fn enter_needed(
+        &mut self,
+        scope: &mut Scope,
+        by: &'a str,
+        node: &Node,
+        renderer: &mut Renderer<'_>,
+    ) -> Result<(), Reported> {
+        let Some((by, module)) = self.modules.get_key_value(by) else {
+            return Ok(());
+        };
+        for text in templates_in(node) {
+            for name in renderer.needs(Form::Text, text) {
+                if let Some(option) = module.options.get(&name) {
+                    self.enter(scope, by, option, renderer)?;
+                }
+            }
+        }
+        // The rest of the names are known, so that a misspelt one can be told from them.
+        let others = module
+            .options
+            .keys()
+            .filter(|name| !scope.options.contains(name))
+            .cloned()
+            .collect::<Vec<_>>();
+        scope.options.extend(others);
+        Ok(())
+    }
+}
+
+fn unknown_option(option: &Spanned<String>, module: &Module) -> Diagnostic {
+    let message = format!("module `{}` has no option `{}`", module.name, shown(&option.value));
+    let diagnostic = Diagnostic::error(Code::UnknownOption, message, option.span, "not declared");
+    let names: Vec<_> = module.options.keys().map(String::as_str).collect();
+    let help = did_you_mean(&option.value, names.iter().copied());
+    let help = help.unwrap_or_else(|| match &names[..] {
+        [] => "it has no options at all".to_owned(),
+        names => format!("its options are {}", listed(names)),
+    });
+    diagnostic.help(help)
+}
+
+/// The texts in a node that are templates.
+fn templates_in(node: &Node) -> Vec<&str> {
+    match &node.value {
+        Value::String(text) if crate::config::is_template(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(templates_in).collect(),
+        Value::Table(table) => table
+            .entries
+            .iter()
+            .flat_map(|entry| templates_in(&entry.node))
+            .collect(),
+        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Bool(_) => Vec::new(),
+    }
+}
+
+fn merge(
+    name: &str,
+    before: Spanned<OptionValue>,
+    next: Spanned<OptionValue>,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Spanned<OptionValue>, Reported> {
+    let conflict = |what: String, one: &OptionValue, other: &OptionValue| {
+        let message = format!("{what} has two values");
+        let diagnostic = Diagnostic::error(Code::ConflictingValues, message, next.span, format!("here {other}"));
+        let help = "remove one, or write one in [default.…], which is weaker, or in [force.…], which is stronger";
+        let why = "both have the same priority, and no order of files decides between them";
+        diagnostic
+            .also(before.span, format!("here {one}"))
+            .because(why)
+            .help(help)
+    };
+    let value = match (before.value, next.value) {
+        (OptionValue::List(mut items), OptionValue::List(more)) => {
+            for item in more {
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+            OptionValue::List(items)
+        }
+        (OptionValue::Map(mut entries), OptionValue::Map(more)) => {
+            for (key, item) in more {
+                match entries.get(&key) {
+                    Some(there) if *there != item => {
+                        found.push(conflict(format!("`{}` of option `{name}`", shown(&key)), there, &item));
+                        return Err(Reported);
+                    }
+                    Some(_) => {}
+                    None => {
+                        entries.insert(key, item);
+                    }
+                }
+            }
+            OptionValue::Map(entries)
+        }
+        (one, other) if one == other => one,
+        (one, other) => {
+            found.push(conflict(format!("option `{name}`"), &one, &other));
+            return Err(Reported);
+        }
+    };
+    Ok(Spanned::new(value, before.span))
+}

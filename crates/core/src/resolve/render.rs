@@ -1,0 +1,301 @@
+//! Rendering on behalf of one host: which names a template sees, the cache of templates that were read, and findings
+//! that point into the text where it is written.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use tera::{Context, Tera, Value};
+
+use crate::config::{
+    Code, Diagnostic, Host, OptionValue, Project, Reported, SourceMap, Span, did_you_mean, place_in_text, shown,
+};
+use crate::model::Connection;
+
+use super::template::{Chain, Form, Template, TemplateError, compile, prototype};
+
+/// Templates that were read, by their text.
+pub(super) struct Templates {
+    prototype: Tera,
+    texts: Cache,
+    expressions: Cache,
+}
+
+type Cache = HashMap<Box<str>, Rc<Result<Template, TemplateError>>>;
+
+impl Templates {
+    pub(super) fn new() -> Self {
+        Self {
+            prototype: prototype(),
+            texts: HashMap::new(),
+            expressions: HashMap::new(),
+        }
+    }
+
+    /// The template that a text is. Templates of modules are worth keeping, for the next host.
+    fn get(&mut self, form: Form, text: &str) -> Rc<Result<Template, TemplateError>> {
+        /// Templates kept at a time. Each holds Tera's tables, some 20 KiB.
+        const KEPT: usize = 2000;
+        let cache = match form {
+            Form::Text => &mut self.texts,
+            Form::Expression => &mut self.expressions,
+        };
+        if let Some(template) = cache.get(text) {
+            return Rc::clone(template);
+        }
+        if cache.len() >= KEPT {
+            cache.clear();
+        }
+        let template = Rc::new(compile(text, form, &self.prototype));
+        cache.insert(Box::from(text), Rc::clone(&template));
+        template
+    }
+}
+
+/// The names that templates of one file see on one host.
+#[derive(Clone)]
+pub(super) struct Scope {
+    pub(super) context: Context,
+    /// What "this" is in messages: "module `inotify`" or "the host file".
+    pub(super) of: String,
+    /// The options that there are.
+    pub(super) options: Vec<String>,
+    /// Those of them that have no value.
+    pub(super) unset: Vec<String>,
+    /// Those whose value could not be found, which is said elsewhere.
+    pub(super) failed: Vec<String>,
+}
+
+impl Scope {
+    /// The names that every template sees.
+    pub(super) fn new(of: String, facts: &Facts, host: &Host) -> Self {
+        let mut context = Context::new();
+        context.insert_value("host", facts.of(host));
+        context.insert_value("hosts", facts.hosts.clone());
+        Self {
+            context,
+            of,
+            options: Vec::new(),
+            unset: Vec::new(),
+            failed: Vec::new(),
+        }
+    }
+}
+
+/// What is known of every host before any is contacted.
+pub(super) struct Facts {
+    hosts: Value,
+    each: BTreeMap<String, Value>,
+}
+
+impl Facts {
+    pub(super) fn of_project(project: &Project) -> Self {
+        let each: BTreeMap<String, Value> = project
+            .hosts
+            .values()
+            .map(|host| (host.name.to_string(), facts(host)))
+            .collect();
+        Self {
+            hosts: Value::from(each.clone()),
+            each,
+        }
+    }
+
+    fn of(&self, host: &Host) -> Value {
+        self.each.get(host.name.as_str()).cloned().unwrap_or_else(Value::none)
+    }
+}
+
+/// A host's public facts.
+fn facts(host: &Host) -> Value {
+    let (port, user) = match &host.connection {
+        Connection::Ssh { port, user, .. } => (port.unwrap_or(22), user.as_deref().unwrap_or("root")),
+        Connection::Local => (22, "root"),
+    };
+    let tags: Vec<Value> = host.tags.iter().map(|tag| Value::from(tag.as_str())).collect();
+    Value::from(BTreeMap::from([
+        ("name".to_owned(), Value::from(host.name.as_str())),
+        ("address".to_owned(), Value::from(host.address())),
+        ("port".to_owned(), Value::from(u64::from(port))),
+        ("user".to_owned(), Value::from(user)),
+        ("tags".to_owned(), Value::from(tags)),
+    ]))
+}
+
+/// An option's value as templates see it.
+pub(super) fn value(option: &OptionValue) -> Value {
+    match option {
+        OptionValue::String(text) => Value::from(text.as_str()),
+        OptionValue::Integer(number) => Value::from(*number),
+        OptionValue::Float(number) => Value::from(*number),
+        OptionValue::Bool(truth) => Value::from(*truth),
+        OptionValue::Path(path) => Value::from(path.as_str()),
+        OptionValue::Duration(millis) => Value::from(millis.to_string()),
+        OptionValue::List(items) => Value::from(items.iter().map(value).collect::<Vec<_>>()),
+        OptionValue::Map(entries) => {
+            let entries: BTreeMap<String, Value> =
+                entries.iter().map(|(key, item)| (key.clone(), value(item))).collect();
+            Value::from(entries)
+        }
+    }
+}
+
+/// A text and where it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Written<'a> {
+    pub(super) text: &'a str,
+    pub(super) span: Span,
+    /// How many bytes of what is written come before the text.
+    pub(super) offset: usize,
+    /// Whether `span` covers a TOML text with its quotes, or the text itself, as in a template's own file.
+    pub(super) quoted: bool,
+}
+
+impl Written<'_> {
+    /// The place of a part of the text.
+    fn place(&self, sources: &SourceMap, range: std::ops::Range<usize>) -> Span {
+        let range = range.start + self.offset..range.end + self.offset;
+        if self.quoted {
+            place_in_text(self.span, sources.slice(self.span), range)
+        } else {
+            let start = self.span.start as usize;
+            Span::new(self.span.source, start + range.start..start + range.end)
+        }
+    }
+}
+
+/// What rendering needs beside a template and a scope.
+pub(super) struct Renderer<'a> {
+    pub(super) templates: &'a mut Templates,
+    pub(super) sources: &'a mut SourceMap,
+    pub(super) found: &'a mut Vec<Diagnostic>,
+}
+
+impl Renderer<'_> {
+    /// The names from outside that a text needs; none where it cannot be read, which [`Self::text`] will report.
+    pub(super) fn needs(&mut self, form: Form, text: &str) -> Vec<String> {
+        match &*self.templates.get(form, text) {
+            Ok(template) => template.needs().to_vec(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Renders a text.
+    pub(super) fn text(&mut self, written: Written<'_>, scope: &Scope) -> Result<String, Reported> {
+        let template = self.templates.get(Form::Text, written.text);
+        let template = self.checked(&template, written, scope)?;
+        let result = template.render(&scope.context, written.text);
+        result.map_err(|error| self.report(&error, written, scope))
+    }
+
+    /// Evaluates an expression.
+    pub(super) fn value(&mut self, written: Written<'_>, scope: &Scope) -> Result<Value, Reported> {
+        let template = self.templates.get(Form::Expression, written.text);
+        let template = self.checked(&template, written, scope)?;
+        let result = template.value(&scope.context, written.text);
+        result.map_err(|error| self.report(&error, written, scope))
+    }
+
+    /// Looks at the names before rendering, so that a misspelt one is found in a branch that is never taken, too.
+    fn checked<'t>(
+        &mut self,
+        template: &'t Result<Template, TemplateError>,
+        written: Written<'_>,
+        scope: &Scope,
+    ) -> Result<&'t Template, Reported> {
+        let template = match template {
+            Ok(template) => template,
+            Err(error) => return Err(self.report(error, written, scope)),
+        };
+        // A finding about a value that could not be found would only repeat that.
+        if template.needs().iter().any(|name| scope.failed.contains(name)) {
+            return Err(Reported);
+        }
+        let before = self.found.len();
+        for name in template.needs() {
+            if !scope.context.contains_key(name) && !scope.unset.contains(name) {
+                let diagnostic = self.unknown_name(template, name, written, scope);
+                self.found.push(diagnostic);
+            }
+        }
+        for chain in template.chains().iter().filter(|chain| !chain.asked) {
+            let finding = self.unknown_field(chain, written, scope);
+            self.found.extend(finding);
+        }
+        if self.found.len() > before {
+            Err(Reported)
+        } else {
+            Ok(template)
+        }
+    }
+
+    fn unknown_name(&self, template: &Template, name: &str, written: Written<'_>, scope: &Scope) -> Diagnostic {
+        let used = template
+            .chains()
+            .iter()
+            .find(|chain| chain.words.first().is_some_and(|word| word == name));
+        let range = used
+            .and_then(|chain| chain.ranges.first().cloned())
+            .unwrap_or(0..written.text.len());
+        let message = format!("`{name}` is not known in a template of {}", scope.of);
+        let span = written.place(self.sources, range);
+        let diagnostic = Diagnostic::error(Code::UnknownVariable, message, span, "not known here");
+        let known: Vec<_> = scope
+            .options
+            .iter()
+            .map(String::as_str)
+            .chain(["host", "hosts"])
+            .collect();
+        let help = did_you_mean(name, known.iter().copied());
+        let why = "a template sees the options of its own module, `host` and `hosts`";
+        diagnostic.because(why).help_if(help)
+    }
+
+    /// A field of `host` or `hosts` that does not exist. Fields of options are the user's own.
+    fn unknown_field(&self, chain: &Chain, written: Written<'_>, scope: &Scope) -> Option<Diagnostic> {
+        let first = chain
+            .words
+            .first()
+            .filter(|word| matches!(word.as_str(), "host" | "hosts"))?;
+        let mut value = scope.context.get(first)?;
+        for (word, range) in chain.words.iter().zip(&chain.ranges).skip(1) {
+            let map = value.as_map()?;
+            if let Some(inner) = value.get_from_path(word) {
+                value = inner;
+                continue;
+            }
+            let keys: Vec<_> = map.keys().filter_map(|key| key.as_str()).collect();
+            let (what, why) = if first == "hosts" && chain.words.get(1) == Some(word) {
+                (
+                    format!("there is no host `{word}`"),
+                    "`hosts` has an entry for each file in hosts/",
+                )
+            } else {
+                let why = "what is known of a host before it is contacted: name, address, port, user, tags";
+                (format!("a host has no fact `{word}`"), why)
+            };
+            let span = written.place(self.sources, range.clone());
+            let diagnostic = Diagnostic::error(Code::UnknownVariable, what, span, "not known");
+            return Some(diagnostic.because(why).help_if(did_you_mean(word, keys)));
+        }
+        None
+    }
+
+    fn report(&mut self, error: &TemplateError, written: Written<'_>, scope: &Scope) -> Reported {
+        let span = written.place(self.sources, error.range.clone());
+        let mut diagnostic = Diagnostic::error(error.code, error.message.clone(), span, "").help_if(error.help.clone());
+        let part = written.text.get(error.range.clone()).unwrap_or("").trim();
+        if error.code == Code::UnknownVariable && scope.unset.iter().any(|name| name == part) {
+            let help = format!(
+                "ask first: {{% if {part} is defined %}}…{{% endif %}}, or {{{{ {part} | default(value=\"…\") }}}}"
+            );
+            diagnostic = diagnostic
+                .because(format!(
+                    "`{}` is an option that may be left out, and this host leaves it out",
+                    shown(part)
+                ))
+                .help(help);
+        }
+        self.found.push(diagnostic);
+        Reported
+    }
+}

@@ -1,0 +1,104 @@
+//! What the text of a systemd unit names: paths, users, groups, other units. It judges none of it; systemd does.
+
+/// What a unit's text names.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    /// Absolute paths, wherever they stand.
+    pub(super) paths: Vec<String>,
+    pub(super) users: Vec<String>,
+    pub(super) groups: Vec<String>,
+    /// The units that it starts after.
+    pub(super) after: Vec<String>,
+    /// The unit that a timer, socket or path starts, where it says so.
+    pub(super) starts: Option<String>,
+}
+
+/// Reads a unit's text, or a drop-in's (systemd.syntax(7)).
+pub(super) fn named(text: &str) -> Named {
+    let mut named = Named::default();
+    let mut section = String::new();
+    for line in lines(text) {
+        if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            section = name.to_owned();
+            continue;
+        }
+        let Some((key, value)) = line.split_once('=') else {
+            continue;
+        };
+        let (key, value) = (key.trim(), value.trim());
+        let words = || value.split_whitespace().map(str::to_owned);
+        match (section.as_str(), key) {
+            ("Unit", "After") => named.after.extend(words()),
+            ("Timer" | "Path", "Unit") | ("Socket", "Service") => named.starts = Some(value.to_owned()),
+            ("Service" | "Socket", "User" | "SocketUser") => named.users.push(value.to_owned()),
+            ("Service" | "Socket", "Group" | "SocketGroup" | "SupplementaryGroups") => named.groups.extend(words()),
+            _ => {}
+        }
+        named.paths.extend(paths(value));
+    }
+    named
+}
+
+/// Lines without comments, with continued ones joined.
+fn lines(text: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    let mut open = String::new();
+    for line in text.lines() {
+        // Comments inside of a continued line are skipped, and do not end it.
+        if line.trim_start().starts_with(['#', ';']) {
+            continue;
+        }
+        match line.strip_suffix('\\') {
+            Some(part) => {
+                open.push_str(part);
+                open.push(' ');
+            }
+            None => {
+                open.push_str(line);
+                lines.push(std::mem::take(&mut open).trim().to_owned());
+            }
+        }
+    }
+    if !open.is_empty() {
+        lines.push(open.trim().to_owned());
+    }
+    lines
+}
+
+/// The absolute paths in a value: `-/etc/default/x`, `/bin/a --config=/etc/b`, `/a:/b`, `"/quoted"`.
+fn paths(value: &str) -> impl Iterator<Item = String> {
+    let parts = value.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '=' | ':' | ',' | ';'));
+    parts.filter_map(|part| {
+        // The prefixes of Exec lines (`-`, `@`, `+`, `!`, `|`) and of optional paths (`-`, `~`).
+        let part = part.trim_start_matches(['-', '@', '+', '!', '|', '~']);
+        let path = part.trim_end_matches('/');
+        (part.starts_with('/') && !path.is_empty()).then(|| path.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_a_unit_names_is_found() {
+        let named = named(
+            "[Unit]\nAfter=network.target other.service\n# After=/etc/comment\n[Service]\nUser=moltbot\n\
+             ExecStartPre=-/bin/check \"/etc/quoted\" \\\n  # a comment inside\n  --config=/etc/a.conf\n\
+             EnvironmentFile=-/etc/default/bot\nSupplementaryGroups=a b\nBindPaths=/x:/y/\n[Timer]\nUnit=job.service\n",
+        );
+        assert_eq!(named.after, ["network.target", "other.service"]);
+        assert_eq!(named.users, ["moltbot"]);
+        assert_eq!(named.groups, ["a", "b"]);
+        let paths = [
+            "/bin/check",
+            "/etc/quoted",
+            "/etc/a.conf",
+            "/etc/default/bot",
+            "/x",
+            "/y",
+        ];
+        assert_eq!(named.paths, paths);
+        assert_eq!(named.starts.as_deref(), Some("job.service"));
+    }
+}
