@@ -324,7 +324,7 @@ pub(super) fn is_temp_name(name: &[u8]) -> bool {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
     use super::*;
     use crate::testing::Scratch;
@@ -510,6 +510,32 @@ mod tests {
             }
             done.store(true, Ordering::Relaxed);
             reader.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_staged_copy_holds_nothing_before_it_is_owned_and_protected() {
+        let scratch = Scratch::new();
+        let path = at(&scratch, "f");
+        let content = vec![b'x'; 4 << 20];
+        let seen = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            let watcher = scope.spawn(|| {
+                while seen.load(Ordering::Relaxed) < 50 {
+                    for name in names(&scratch).into_iter().filter(|name| is_temp_name(name.as_bytes())) {
+                        let Ok(found) = fs::symlink_metadata(scratch.path().join(name)) else {
+                            continue;
+                        };
+                        if found.len() > 0 {
+                            assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (1234, 4321, 0o640));
+                            seen.fetch_add(1, Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+            while !watcher.is_finished() {
+                write_file(&path, &content, &SECRET, None).unwrap();
+            }
         });
     }
 

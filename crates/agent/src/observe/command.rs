@@ -217,6 +217,18 @@ mod tests {
     }
 
     #[test]
+    fn another_user_comes_with_its_own_groups_and_without_ours() {
+        let mut spec = sh("true");
+        spec.user = Some("bot".to_owned());
+        let accounts = Accounts::parse(b"bot:x:1234:4321::/home/bot:\n", b"");
+        let argv = ["tool".to_owned(), "--flag".to_owned()];
+        let invocation = invocation(&spec, &argv, &accounts, DEADLINE).unwrap();
+        let shown = format!("{invocation:?}");
+        let arguments = r#"args: ["--reuid=1234", "--regid=4321", "--init-groups", "--", "tool", "--flag"]"#;
+        assert!(shown.contains(arguments), "{shown}");
+    }
+
+    #[test]
     fn what_is_not_there_yet_leaves_the_guard_open() {
         let absent = command(Guard::Unless(vec!["no-such-tool".to_owned()]));
         let (satisfied, detail) = look(&absent);

@@ -180,11 +180,11 @@ impl Database {
         };
         let of_name = self.packages.get(name);
         let fitting = of_name.into_iter().flatten().filter(|(arch, _)| fits(arch));
-        // One that became architecture-independent, or ceased to be, leaves its old paragraph behind.
-        let best = fitting.map(|(_, state)| state).max_by_key(|state| match state {
-            PackageState::Broken { .. } => 2,
+        // One that became architecture-independent, or ceased to be, may leave its old paragraph behind.
+        let best = fitting.map(|(_, state)| state).min_by_key(|state| match state {
+            PackageState::Broken { .. } => 0,
             PackageState::Installed { .. } => 1,
-            PackageState::Absent => 0,
+            PackageState::Absent => 2,
         });
         best.cloned().unwrap_or(PackageState::Absent)
     }
@@ -282,6 +282,7 @@ mod tests {
             paragraph("libc6", "amd64", "install ok installed", "2"),
             paragraph("foreign", "i386", "install ok installed", "3"),
             paragraph("data", "all", "install ok installed", "4"),
+            paragraph("data", "amd64", "deinstall ok config-files", "3"),
             paragraph("dpkg", "amd64", "install ok installed", "1"),
         ]
         .concat();
