@@ -7,6 +7,5 @@ mod resolve;
 mod write;
 
 pub(crate) use change::{ChangeError, Removed, make_directory, make_symlink, remove, set_attributes, sweep_temps};
-pub(crate) use inspect::{InspectError, inspect, read_file};
-pub(crate) use resolve::{Parent, PathError, open_parent};
+pub(crate) use inspect::{inspect, read_file};
 pub(crate) use write::{Attributes, ValidateError, WriteError, write_file, write_state};

@@ -324,7 +324,7 @@ pub(super) fn is_temp_name(name: &[u8]) -> bool {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
-    use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
     use crate::testing::Scratch;
@@ -514,29 +514,38 @@ mod tests {
     }
 
     #[test]
-    fn a_staged_copy_holds_nothing_before_it_is_owned_and_protected() {
+    fn a_staged_copy_is_owned_and_protected_before_it_holds_anything() {
+        use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
+
         let scratch = Scratch::new();
-        let path = at(&scratch, "f");
-        let content = vec![b'x'; 4 << 20];
-        let seen = AtomicU32::new(0);
-        std::thread::scope(|scope| {
-            let watcher = scope.spawn(|| {
-                while seen.load(Ordering::Relaxed) < 50 {
-                    for name in names(&scratch).into_iter().filter(|name| is_temp_name(name.as_bytes())) {
-                        let Ok(found) = fs::symlink_metadata(scratch.path().join(name)) else {
-                            continue;
-                        };
-                        if found.len() > 0 {
-                            assert_eq!((found.uid(), found.gid(), found.mode() & 0o7777), (1234, 4321, 0o640));
-                            seen.fetch_add(1, Ordering::Relaxed);
-                        }
-                    }
-                }
-            });
-            while !watcher.is_finished() {
-                write_file(&path, &content, &SECRET, None).unwrap();
+        let watch = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC).unwrap();
+        inotify::add_watch(&watch, scratch.path(), WatchFlags::ALL_EVENTS).unwrap();
+        write_file(&at(&scratch, "f"), b"new", &SECRET, None).unwrap();
+
+        let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&watch, &mut buffer);
+        let told =
+            ReadFlags::CREATE | ReadFlags::ATTRIB | ReadFlags::MODIFY | ReadFlags::MOVED_FROM | ReadFlags::MOVED_TO;
+        let mut order = Vec::new();
+        while let Ok(event) = events.next() {
+            let what = event.events() & told;
+            let name = event
+                .file_name()
+                .map(|name| name.to_bytes().to_vec())
+                .unwrap_or_default();
+            if !what.is_empty() && order.last().is_none_or(|(last, _)| *last != what) {
+                order.push((what, is_temp_name(&name)));
             }
-        });
+        }
+        let expected = [
+            (ReadFlags::CREATE, true),
+            (ReadFlags::ATTRIB, true),
+            (ReadFlags::MODIFY, true),
+            (ReadFlags::ATTRIB, true),
+            (ReadFlags::MOVED_FROM, true),
+            (ReadFlags::MOVED_TO, false),
+        ];
+        assert_eq!(order, expected);
     }
 
     #[test]

@@ -40,11 +40,8 @@ fn read(paths: &[&str]) -> String {
 
 /// A field of os-release(5): a shell's assignment, so quoted in one of a shell's ways. The last one counts.
 fn release_field(text: &str, field: &str) -> Option<String> {
-    let assignments = text.lines().filter_map(|line| line.trim().split_once('='));
-    let value = assignments
-        .filter(|(name, _)| *name == field)
-        .map(|(_, value)| value)
-        .last()?;
+    let mut assignments = text.lines().filter_map(|line| line.trim().split_once('='));
+    let value = assignments.rfind(|(name, _)| *name == field)?.1;
     let mut out = String::new();
     let mut quote = None;
     let mut characters = value.chars();
