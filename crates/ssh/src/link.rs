@@ -153,9 +153,8 @@ mod tests {
         let read = tokio::spawn(async move { link.read_u8().await });
         tokio::task::yield_now().await;
         drop(lifeline);
-        assert_eq!(
-            read.await.unwrap().unwrap_err().kind(),
-            io::ErrorKind::ConnectionAborted
-        );
+        let ended = tokio::time::timeout(Duration::from_secs(5), read).await;
+        let ended = ended.expect("the read should end").unwrap();
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
     }
 }

@@ -52,7 +52,11 @@ impl Drop for Agent {
 }
 
 async fn refused(target: &Target, environment: &Environment) -> AuthRefused {
-    match connect(target, environment, &short_agent()).await {
+    refused_within(target, environment, &Deadlines::default()).await
+}
+
+async fn refused_within(target: &Target, environment: &Environment, deadlines: &Deadlines) -> AuthRefused {
+    match connect(target, environment, deadlines).await {
         Err(ConnectError::AuthRefused(refused)) => *refused,
         other => panic!("{other:?}"),
     }
@@ -80,7 +84,7 @@ async fn the_agent_s_keys_log_in() {
     };
     assert!(refused(&by_agent, &environment).await.tried.is_empty());
     agent.add(&sshd.path("id"));
-    connect(&by_agent, &environment, &short_agent()).await.unwrap();
+    connect(&by_agent, &environment, &Deadlines::default()).await.unwrap();
 
     // RSA keys sign with SHA-2, and an ECDSA key works, too.
     for (name, kind) in [("rsa", "rsa"), ("ecdsa", "ecdsa")] {
@@ -91,13 +95,15 @@ async fn the_agent_s_keys_log_in() {
             identity_files: vec![path.clone()],
             ..sshd.target()
         };
-        connect(&in_file, &sshd.environment(), &short_agent()).await.unwrap();
+        connect(&in_file, &sshd.environment(), &Deadlines::default())
+            .await
+            .unwrap();
         agent.add(&path);
         let in_agent = Target {
             identity_files: vec![sshd.path(&format!("{name}.pub"))],
             ..sshd.target()
         };
-        connect(&in_agent, &environment, &short_agent()).await.unwrap();
+        connect(&in_agent, &environment, &Deadlines::default()).await.unwrap();
     }
 }
 
@@ -122,7 +128,7 @@ async fn a_key_with_a_passphrase_needs_the_agent() {
         agent_socket: Some(agent.socket.clone()),
         ..sshd.environment()
     };
-    connect(&target, &environment, &short_agent()).await.unwrap();
+    connect(&target, &environment, &Deadlines::default()).await.unwrap();
 }
 
 #[tokio::test]
@@ -213,12 +219,14 @@ async fn an_agent_that_answers_nonsense_is_passed_over() {
             identity_files: Vec::new(),
             ..sshd.target()
         };
-        let refusal = refused(&by_agent, &environment).await;
+        let refusal = refused_within(&by_agent, &environment, &short_agent()).await;
         assert!(
             matches!(refusal.skipped[0].reason, SkipReason::Agent(_)),
             "{index}: {refusal:?}"
         );
         assert!(started.elapsed() < Duration::from_secs(3), "{index}");
+        // Refused for its length, before anything is allocated for it.
+        assert!(index != 0 || refusal.to_string().contains("out of bounds"), "{refusal}");
         // And it does not get in the way of a key in a file.
         let target = Target {
             identity_files: vec![sshd.path("no"), sshd.path("id")],

@@ -64,10 +64,18 @@ where
     port
 }
 
+/// Makes a test that would hang fail instead.
+async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(15), future)
+        .await
+        .expect("it should have ended by itself")
+}
+
 async fn refused(port: u16) -> (ConnectError, Duration) {
     let home = tempfile::tempdir().unwrap();
     let started = Instant::now();
-    let result = connect(&anonymous(port), &environment(home.path()), &impatient()).await;
+    let (target, environment, deadlines) = (anonymous(port), environment(home.path()), impatient());
+    let result = soon(connect(&target, &environment, &deadlines)).await;
     (result.unwrap_err(), started.elapsed())
 }
 
@@ -141,12 +149,13 @@ async fn garbage_instead_of_ssh_is_a_protocol_error() {
 async fn silence_and_cuts_anywhere_in_a_session_end_it_in_time() {
     let sshd = Arc::new(Sshd::start());
     let environment = sshd.environment();
-    let session = |proxy_port: u16, sshd: Arc<Sshd>, environment: provision_ssh::Environment| async move {
+    let session = |proxy_port: u16, sshd: Arc<Sshd>, environment: provision_ssh::Environment, deadlines| async move {
+        let deadlines: Deadlines = deadlines;
         let target = Target {
             port: Some(proxy_port),
             ..sshd.target()
         };
-        let connection = connect(&target, &environment, &impatient())
+        let connection = connect(&target, &environment, &deadlines)
             .await
             .map_err(|error| error.to_string())?;
         let exec = connection
@@ -156,7 +165,7 @@ async fn silence_and_cuts_anywhere_in_a_session_end_it_in_time() {
         exec.output(b"some input", 100).await.map_err(|error| error.to_string())
     };
     let whole = Proxy::start(sshd.port, Duration::ZERO, Fault::None).await;
-    let output = session(whole.port, Arc::clone(&sshd), environment.clone())
+    let output = session(whole.port, Arc::clone(&sshd), environment.clone(), Deadlines::default())
         .await
         .unwrap();
     assert_eq!(output.exit.status, Status::Exited(3));
@@ -178,7 +187,7 @@ async fn silence_and_cuts_anywhere_in_a_session_end_it_in_time() {
             running.spawn(async move {
                 let proxy = Proxy::start(sshd.port, Duration::ZERO, fault).await;
                 let started = Instant::now();
-                let result = session(proxy.port, sshd, environment).await;
+                let result = soon(session(proxy.port, sshd, environment, impatient())).await;
                 (result.map(|output| output.exit.status), started.elapsed())
             });
         }
@@ -362,8 +371,10 @@ async fn evil(script: Script, preferred: Preferred) -> (Result<Connection, Conne
         identity_files: vec![identity],
         ..anonymous(port)
     };
+    // The login is not what is tested: it may take its time on a busy machine.
     let deadlines = Deadlines {
         write: Duration::from_millis(700),
+        handshake: Duration::from_secs(10),
         ..impatient()
     };
     (connect(&target, &environment(home.path()), &deadlines).await, accepted)
@@ -403,8 +414,10 @@ async fn neither_strict_key_exchange_nor_gcm_is_refused() {
 async fn every_silence_after_login_has_a_deadline() {
     let run = |script, input: usize| async move {
         let connection = evil(script, Preferred::DEFAULT).await.0.unwrap();
-        let exec = connection.exec("x").await?;
-        exec.output(&vec![0; input], 100).await.map(|output| output.exit.status)
+        let exec = soon(connection.exec("x")).await?;
+        soon(exec.output(&vec![0; input], 100))
+            .await
+            .map(|output| output.exit.status)
     };
     let step = |result: Result<Status, ExecError>| match result {
         Err(ExecError::TimedOut { step, .. }) => step,
