@@ -176,3 +176,98 @@ pub fn read(path: &Path) -> Result<Vec<SavedPlan>, ReadPlanError> {
         None => Ok(saved.plans),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn plans() -> Vec<SavedPlan> {
+        let plan = serde_json::json!({
+            "format": PLAN_FORMAT, "host": "web-1", "machine_id": "0123", "base_generation": 4,
+            "by": { "who": "ada@desk", "commit": null, "version": "0.1.0" },
+            "changes": [], "unchanged": [], "blockers": [], "steps": [],
+            "preconditions": {}, "entries": {}, "pending": [], "blobs": {},
+        });
+        let plan = serde_json::from_value(plan).unwrap();
+        let connection = Connection::Local;
+        vec![SavedPlan { connection, plan }]
+    }
+
+    fn written() -> (tempfile::TempDir, PathBuf, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.plan");
+        write(&path, &plans()).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        (directory, path, text)
+    }
+
+    #[test]
+    fn what_is_read_is_what_was_written_and_only_the_owner_can() {
+        let (directory, path, _) = written();
+        assert_eq!(read(&path).unwrap(), plans());
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o600);
+        // A second one replaces the first, and nothing else is left behind.
+        write(&path, &[]).unwrap();
+        assert_eq!(read(&path).unwrap(), []);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_others_could_read_does_not_stay_so() {
+        let (_directory, path, _) = written();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        write(&path, &plans()).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o600);
+    }
+
+    #[test]
+    fn an_edited_plan_is_refused() {
+        let (_directory, path, text) = written();
+        std::fs::write(&path, text.replace("\"web-1\"", "\"web-2\"")).unwrap();
+        assert!(matches!(read(&path), Err(ReadPlanError::Changed { .. })));
+    }
+
+    #[test]
+    fn no_prefix_is_taken_for_a_plan() {
+        let (_directory, path, text) = written();
+        for end in 0..text.len() {
+            std::fs::write(&path, &text[..end]).unwrap();
+            assert!(
+                matches!(read(&path), Err(ReadPlanError::NoPlan { .. })),
+                "prefix of {end}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_format_is_named_even_where_the_rest_is_unknown() {
+        let (_directory, path, text) = written();
+        std::fs::write(&path, r#"{"format":2,"version":"9.0\u001b[2J","more":[]}"#).unwrap();
+        let error = read(&path).unwrap_err();
+        assert!(matches!(error, ReadPlanError::Format { format: 2, .. }), "{error}");
+        assert!(
+            error.to_string().contains("provision 9.0\\u{1b}[2J in format 2"),
+            "{error}"
+        );
+
+        let newer_plan = text.replace(
+            &format!("\"plan\":{{\"format\":{PLAN_FORMAT}"),
+            "\"plan\":{\"format\":99",
+        );
+        assert_ne!(newer_plan, text);
+        std::fs::write(&path, newer_plan).unwrap();
+        assert!(read(&path).is_err());
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_leaves_the_old_one() {
+        let (directory, path, text) = written();
+        let below = path.join("below");
+        assert!(write(&below, &plans()).is_err());
+        assert!(write(&directory.path().join("none/a.plan"), &plans()).is_err());
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+}

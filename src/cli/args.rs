@@ -54,18 +54,34 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What is said to every command.
+/// What is said to every command. A flattened group's heading goes on to what follows it, so groups come after a
+/// command's own options.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = GLOBAL)]
 pub struct Global {
-    /// The project: the directory that has hosts/ [default: the nearest one at or above the current directory]
-    #[arg(short = 'C', long, global = true, value_name = "DIR", env = "PROVISION_ROOT")]
+    /// The project's directory, which has hosts/ [default: the nearest one upwards]
+    #[arg(
+        short = 'C',
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "PROVISION_ROOT",
+        hide_env = true
+    )]
     pub root: Option<PathBuf>,
-    /// Print JSON for programs instead of text for people (see docs/json.md)
+    /// Print JSON for programs, as docs/json.md has it
     #[arg(long, global = true)]
     pub json: bool,
-    /// Colour the output; NO_COLOR and CLICOLOR_FORCE are heeded as well
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
+    /// When to colour: auto, always or never (NO_COLOR and CLICOLOR_FORCE count)
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
     pub color: Color,
     /// Say nothing but results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -89,7 +105,6 @@ pub enum Color {
 
 /// Which hosts.
 #[derive(Clone, Debug, Default, Args)]
-#[command(next_help_heading = SELECTION)]
 pub struct Selection {
     /// Hosts: names (web-1), patterns in quotes ('web-*', 'db-?'), tags (@bot); all hosts where none is given
     #[arg(value_name = "HOST")]
@@ -103,7 +118,7 @@ pub struct Selection {
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = SELECTION)]
 pub struct Narrow {
-    /// Only hosts with one of these tags, separated by commas; given again, hosts must satisfy each list
+    /// Only hosts with one of these tags; given twice, with one of each list
     #[arg(long, value_name = "TAG,TAG")]
     pub tags: Vec<String>,
     /// Of these, only hosts that match the name or pattern
@@ -119,7 +134,13 @@ pub struct Narrow {
 #[command(next_help_heading = CONNECTION)]
 pub struct Connect {
     /// How many hosts to work on at once
-    #[arg(long, value_name = "N", default_value = "32", env = "PROVISION_PARALLEL")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "32",
+        env = "PROVISION_PARALLEL",
+        hide_env = true
+    )]
     pub parallel: NonZeroUsize,
     /// How long connecting to a host may take, such as 30s or 2m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
@@ -194,9 +215,6 @@ Examples:
   provision plan --tags bot --out bots.plan
   provision apply bots.plan                exactly that plan, or a refusal that names what moved")]
 pub struct Plan {
-    /// Which hosts.
-    #[command(flatten)]
-    pub selection: Selection,
     /// Save the plan, for `provision apply FILE`; it holds the content of files, so only you can read it
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -206,6 +224,9 @@ pub struct Plan {
     /// Exit with 2 where changes are pending
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: Selection,
     /// How hosts are connected to.
     #[command(flatten)]
     pub connect: Connect,
@@ -226,7 +247,7 @@ pub struct Apply {
     #[arg(value_name = "HOST|FILE")]
     pub what: Vec<String>,
     /// Do not ask
-    #[arg(short, long, env = "PROVISION_YES", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(short, long)]
     pub yes: bool,
     /// How changes are shown.
     #[command(flatten)]
@@ -249,15 +270,15 @@ Examples:
   provision drift
   provision drift --detailed-exitcode || mail -s drift ops < /dev/null")]
 pub struct Drift {
-    /// Which hosts.
-    #[command(flatten)]
-    pub selection: Selection,
     /// How changes are shown.
     #[command(flatten)]
     pub diff: Diff,
     /// Exit with 2 where a host is not as declared
     #[arg(long)]
     pub detailed_exitcode: bool,
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: Selection,
     /// How hosts are connected to.
     #[command(flatten)]
     pub connect: Connect,
@@ -339,20 +360,29 @@ pub struct Attach {
 /// `rehearse`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Makes a throwaway host on this machine with systemd, sshd and a network of its own, and brings it from bare Debian to \
-the host file: the plan, the apply, a second plan that is empty, a change by hand that drift finds, and the heal. Needs \
-root on Linux.
+Makes a throwaway host on this machine for each host, with systemd, sshd and a network of its own, and brings it from \
+bare Debian to the host file: the plan, the apply, a second plan that is empty, a change by hand that drift finds and \
+names, and the heal. Needs root on Linux; on Debian and Ubuntu it installs the packages it needs, and says which. A \
+throwaway host shares this machine's kernel: rehearse only what you trust.
 
 Examples:
   provision rehearse web-1
-  provision rehearse web-1 --keep          leave it running, and print how to log in")]
+  provision rehearse web-1 db-1            two throwaway hosts at once
+  provision rehearse web-1 --keep          leave it running, and print how to log in
+  provision rehearse --destroy web-1       destroy one that was kept")]
 pub struct Rehearse {
-    /// The host whose file is tried [default: the only one, or moltbot]
+    /// The hosts whose files are tried [default: the only one, or moltbot]
     #[arg(value_name = "HOST")]
-    pub host: Option<String>,
-    /// Leave the throwaway host running
+    pub hosts: Vec<String>,
+    /// Leave the throwaway hosts running, and print how to log in
     #[arg(long)]
     pub keep: bool,
+    /// Destroy throwaway hosts of these names that were kept, and do nothing else
+    #[arg(long, conflicts_with = "keep", requires = "hosts")]
+    pub destroy: bool,
+    /// What the throwaway hosts run
+    #[arg(long, value_name = "RELEASE", default_value = "debian-12", value_parser = ["debian-12", "debian-13"])]
+    pub release: String,
     /// How changes are shown.
     #[command(flatten)]
     pub diff: Diff,
@@ -390,7 +420,7 @@ fn after_long_help() -> String {
         let _ = writeln!(text, "  {:>3}  {}", exit.code(), exit.meaning());
     }
     text.push_str(
-        "\nOf several hosts the gravest code counts: 130, 3, 4, 1, 5, 6, 2, 0. A host in trouble never stops the others.",
+        "\nEnvironment: PROVISION_ROOT and PROVISION_PARALLEL stand for --root and --parallel.\n\nOf several hosts the gravest code counts: 130, 3, 4, 1, 5, 6, 2, 0. A host in trouble never stops the others.",
     );
     text
 }

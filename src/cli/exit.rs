@@ -65,14 +65,10 @@ impl Exit {
     pub const fn meaning(self) -> &'static str {
         match self {
             Self::Done => "nothing to do, or all of it done",
-            Self::Refused => {
-                "refused before anything was touched: an error in the configuration, an empty selection, a blocker, or your \"no\""
-            }
+            Self::Refused => "refused before anything was touched: bad files, no host selected, a blocker, your \"no\"",
             Self::Changes => "changes are pending or a host drifted (only with --detailed-exitcode)",
-            Self::Failed => "something failed on a host; what was done before it stays and is recorded there",
-            Self::Unreachable => {
-                "a host could not be reached, or its connection was lost and how its run ended is not known"
-            }
+            Self::Failed => "something failed on a host; what was done before it stays, and is recorded there",
+            Self::Unreachable => "a host could not be reached, or how its run ended could not be learnt",
             Self::Stale => "a plan was made for what a host no longer is; nothing was changed there",
             Self::Locked => "somebody else is applying to a host; nothing was changed there",
             Self::Usage => "the command line makes no sense",

@@ -107,6 +107,15 @@ impl Ui {
         self.quiet
     }
 
+    /// How many columns a line on standard error may have.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        const READABLE: usize = 120;
+        let size = rustix::termios::tcgetwinsize(io::stderr());
+        let columns = size.map_or(0, |size| usize::from(size.ws_col));
+        if columns == 0 { READABLE } else { columns.min(READABLE) }
+    }
+
     /// Whether lines on standard error may be redrawn.
     #[must_use]
     pub const fn live(&self) -> bool {

@@ -50,6 +50,11 @@ pub(super) async fn run(root: Option<&Path>, args: &Apply, ui: &Ui, stop: &Stop)
             return Err(CommandError::refused("not applied, as you say; nothing was touched"));
         }
     }
+    let idle = work.ended.values().all(|end| matches!(end, HostOutcome::Nothing));
+    if work.jobs.is_empty() && idle && !ui.json() {
+        // The plan has said so already.
+        return Ok(Exit::Done);
+    }
     let plans: BTreeMap<_, _> = work
         .jobs
         .iter()

@@ -14,8 +14,7 @@ use crate::stop::Stop;
 
 /// Runs the command.
 pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
-    let fleet = Fleet::load(root, ui)?;
-    let desired = fleet.host(&args.host)?;
+    let (fleet, desired) = Fleet::load_one(root, &args.host, ui)?;
     let events = drive::attach(target(&desired), args.plan, &fleet.options(&args.connect), stop);
     let hosts = [desired.host.clone()];
     Ok(watch(events, &hosts, &BTreeMap::new(), BTreeMap::new(), ui, stop).await)

@@ -2,20 +2,23 @@
 
 use std::path::Path;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, resolution};
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 use crate::report::error::CommandError;
-use crate::report::words;
+use crate::report::{findings, words};
 
 /// Runs the command.
 pub(super) fn run(root: Option<&Path>, ui: &Ui) -> Result<Exit, CommandError> {
+    if ui.json() {
+        let found = resolution(root)?;
+        ui.result(&findings::json(&found));
+        return Ok(if found.has_errors() { Exit::Refused } else { Exit::Done });
+    }
     let fleet = Fleet::load(root, ui)?;
     let resources = fleet.hosts.values().map(|desired| desired.resources.len()).sum();
-    if !ui.json() {
-        let hosts = words::count(fleet.hosts.len(), "host");
-        let resources = words::count(resources, "resource");
-        ui.result(&format!("{hosts} with {resources}: no errors\n"));
-    }
+    let hosts = words::count(fleet.hosts.len(), "host");
+    let resources = words::count(resources, "resource");
+    ui.result(&format!("{hosts} with {resources}: no errors\n"));
     Ok(Exit::Done)
 }

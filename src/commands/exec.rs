@@ -14,12 +14,12 @@ use crate::stop::Stop;
 
 /// Runs the command.
 pub(super) async fn run(root: Option<&Path>, args: Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
-    let fleet = Fleet::load(root, ui)?;
     let selection = Selection {
         hosts: args.hosts,
         narrow: args.narrow,
     };
-    let hosts = fleet.select(&selection)?;
+    let fleet = Fleet::load_selected(root, &selection, ui)?;
+    let hosts: Vec<_> = fleet.hosts.values().collect();
     let width = hosts
         .iter()
         .map(|desired| desired.host.as_str().len())

@@ -4,16 +4,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use provision_core::config::{LocalFileError, LocalFiles, Project, Severity, Sources, load as parse};
 use provision_core::model::{Desired, HostName};
+use provision_core::resolve::{Resolution, resolve};
 
 use crate::cli::args::{Connect, Selection};
 use crate::cli::select::{Inventory, SelectError, select};
 use crate::cli::ui::Ui;
 use crate::drive::{Options, Target};
-use crate::load;
+use crate::load::{self, LocalDirectory, LocalError};
 use crate::report::error::CommandError;
+use crate::report::findings;
 
-/// Every host of a project, as it should be.
+/// Hosts of a project, as they should be.
 pub(super) struct Fleet {
     /// The project's root.
     pub root: PathBuf,
@@ -22,34 +25,73 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// Reads and resolves the project; errors of its files end the command with all of them shown.
+    /// All hosts of the project. Any error in any of its files ends the command, with all errors shown: what is wrong
+    /// with one file may change what another one means.
     pub(super) fn load(root: Option<&Path>, ui: &Ui) -> Result<Self, CommandError> {
         let root = load::root(root)?;
-        let hosts = resolve(&root, ui)?;
-        Ok(Self { root, hosts })
+        let resolution = resolve_those(&root, all)?;
+        Self::of(root, resolution, ui)
     }
 
-    /// The selected hosts, in order.
+    /// The selected hosts of the project; the others are read, and not worked out.
+    pub(super) fn load_selected(root: Option<&Path>, selection: &Selection, ui: &Ui) -> Result<Self, CommandError> {
+        let root = load::root(root)?;
+        let resolution = resolve_those(&root, |project| {
+            let hosts = project.hosts.values();
+            let inventory = hosts.map(|host| (host.name.clone(), host.tags.clone())).collect();
+            select(&inventory, selection)
+        })?;
+        Self::of(root, resolution, ui)
+    }
+
+    /// Errors end the command; warnings are said.
+    fn of(root: PathBuf, resolution: Resolution, ui: &Ui) -> Result<Self, CommandError> {
+        if resolution.has_errors() {
+            return Err(findings::error(&resolution, ui));
+        }
+        if !resolution.diagnostics.is_empty() {
+            ui.say(&findings::text(&resolution, ui));
+        }
+        let hosts = resolution
+            .hosts
+            .into_iter()
+            .map(|(host, desired)| (host, Arc::new(desired)));
+        Ok(Self {
+            root,
+            hosts: hosts.collect(),
+        })
+    }
+
+    /// The selected ones of these hosts, in order.
     pub(super) fn select(&self, selection: &Selection) -> Result<Vec<Arc<Desired>>, SelectError> {
-        let selected = select(&self.inventory(), selection)?;
+        let inventory: Inventory = self
+            .hosts
+            .iter()
+            .map(|(host, desired)| (host.clone(), desired.tags.clone()))
+            .collect();
+        let selected = select(&inventory, selection)?;
         Ok(selected
             .iter()
             .filter_map(|host| self.hosts.get(host).cloned())
             .collect())
     }
 
-    /// The one host of that name.
-    pub(super) fn host(&self, name: &str) -> Result<Arc<Desired>, CommandError> {
+    /// A fleet of the one host of that name.
+    pub(super) fn load_one(root: Option<&Path>, name: &str, ui: &Ui) -> Result<(Self, Arc<Desired>), CommandError> {
         let selection = Selection {
             hosts: vec![name.to_owned()],
             ..Selection::default()
         };
-        let mut hosts = self.select(&selection)?;
-        match (hosts.pop(), hosts.is_empty()) {
-            (Some(host), true) => Ok(host),
-            _ => Err(CommandError::refused(format!(
-                "{name:?} fits several hosts, and this takes one"
-            ))),
+        let fleet = Self::load_selected(root, &selection, ui)?;
+        match fleet.hosts.values().collect::<Vec<_>>().as_slice() {
+            [host] => {
+                let host = Arc::clone(host);
+                Ok((fleet, host))
+            }
+            hosts => {
+                let error = format!("{name:?} fits {} hosts, and this command takes one", hosts.len());
+                Err(CommandError::refused(error))
+            }
         }
     }
 
@@ -61,14 +103,6 @@ impl Fleet {
             root: self.root.clone(),
         }
     }
-
-    fn inventory(&self) -> Inventory {
-        let tags = |desired: &Arc<Desired>| desired.tags.iter().cloned().collect::<BTreeSet<_>>();
-        self.hosts
-            .iter()
-            .map(|(host, desired)| (host.clone(), tags(desired)))
-            .collect()
-    }
 }
 
 /// A host to talk to.
@@ -79,7 +113,53 @@ pub(super) fn target(desired: &Desired) -> Target {
     }
 }
 
-fn resolve(root: &Path, _ui: &Ui) -> Result<BTreeMap<HostName, Arc<Desired>>, CommandError> {
-    let _config = load::config(root)?;
-    Err(CommandError::refused("this build cannot resolve host files"))
+/// All hosts of the project, and all that is wrong with it.
+pub(super) fn resolution(root: Option<&Path>) -> Result<Resolution, CommandError> {
+    resolve_those(&load::root(root)?, all)
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "it is one of two ways to choose, and the other one can fail"
+)]
+fn all(project: &Project) -> Result<BTreeSet<HostName>, SelectError> {
+    Ok(project.hosts.keys().cloned().collect())
+}
+
+fn resolve_those(
+    root: &Path,
+    wanted: impl FnOnce(&Project) -> Result<BTreeSet<HostName>, SelectError>,
+) -> Result<Resolution, CommandError> {
+    let files = Local(LocalDirectory::of(root));
+    let sources = Sources {
+        config: load::config(root)?,
+        files: &files,
+    };
+    let project = parse(&sources.config);
+    let broken = project
+        .diagnostics
+        .iter()
+        .any(|found| found.severity == Severity::Error);
+    // A broken file may hide the very host or tag that is selected, so its errors come first, with all others.
+    let wanted = if broken { all(&project) } else { wanted(&project) }?;
+    Ok(resolve(project, &sources, |host| wanted.contains(host)))
+}
+
+/// The local files, as the language asks for them.
+struct Local(LocalDirectory);
+
+impl LocalFiles for Local {
+    fn read(&self, path: &str) -> Result<Vec<u8>, LocalFileError> {
+        self.0.bytes(path).map_err(|error| match error {
+            LocalError::Missing => LocalFileError::Missing,
+            LocalError::Read(cause) => LocalFileError::Unreadable(cause.to_string()),
+            LocalError::Outside | LocalError::NotAFile | LocalError::TooLarge => {
+                LocalFileError::Unreadable(error.to_string())
+            }
+        })
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.0.list()
+    }
 }

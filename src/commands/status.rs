@@ -18,10 +18,13 @@ use crate::stop::Stop;
 
 /// Runs the command.
 pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
-    let fleet = Fleet::load(root, ui)?;
-    let hosts = fleet.select(&args.selection)?;
-    let mut view = LookingView::new(ui, hosts.len());
-    let targets = hosts.iter().map(|desired| (target(desired), units(desired))).collect();
+    let fleet = Fleet::load_selected(root, &args.selection, ui)?;
+    let mut view = LookingView::new(ui, fleet.hosts.len());
+    let targets = fleet
+        .hosts
+        .values()
+        .map(|desired| (target(desired), units(desired)))
+        .collect();
     let mut events = drive::status(targets, &fleet.options(&args.connect), stop);
     let mut statuses = BTreeMap::new();
     loop {

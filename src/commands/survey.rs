@@ -36,8 +36,19 @@ impl Survey {
         ui: &Ui,
         stop: &Stop,
     ) -> Result<Self, CommandError> {
-        let fleet = Fleet::load(root, ui)?;
-        let selected = fleet.select(selection)?;
+        let fleet = Fleet::load_selected(root, selection, ui)?;
+        let selected = fleet.hosts.values().cloned().collect();
+        Self::look(fleet, selected, connect, ui, stop).await
+    }
+
+    /// Looks at these hosts, and plans them.
+    pub(super) async fn look(
+        fleet: Fleet,
+        selected: Vec<Arc<Desired>>,
+        connect: &Connect,
+        ui: &Ui,
+        stop: &Stop,
+    ) -> Result<Self, CommandError> {
         let desired: BTreeMap<_, _> = selected
             .iter()
             .map(|desired| (desired.host.clone(), desired.clone()))

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use provision_core::model::{Action, Change, Moved, Plan, Reason};
+use provision_core::model::{Action, Change, Moved, Plan, Reason, TextChange};
 
 use super::columns::{columns, indented};
 use super::diff::diff_text;
@@ -37,7 +37,8 @@ pub fn drift_text(plan: &Plan, view: plan::PlanView) -> String {
         let state = paint(palette.create(), "no drift");
         return format!("{host}  {state}: {resources} as declared\n");
     }
-    let mut text = format!("{host}  {}\n", paint(palette.update(), sentence(plan)));
+    let sentence = paint(palette.update(), sentence(plan));
+    let mut text = format!("{host}  {sentence} (generation {})\n", plan.base_generation);
     for moved in [
         Moved::Host,
         Moved::Both,
@@ -102,20 +103,26 @@ fn difference_text(change: &Change, view: plan::PlanView) -> String {
         .fields
         .iter()
         .map(|field| {
-            let side = |value: Option<String>| value.unwrap_or_else(|| "(none)".to_owned());
-            vec![
-                words::safe(&field.field),
-                format!("is {}", side(field.before.as_ref().map(|before| before.escaped()))),
-                format!("declared {}", side(field.after.as_deref().map(words::safe))),
-            ]
+            let is = field.before.as_ref().map(|before| format!("is {}", before.escaped()));
+            let declared = field
+                .after
+                .as_deref()
+                .map(|after| format!("declared {}", words::safe(after)));
+            std::iter::once(words::safe(&field.field))
+                .chain(is)
+                .chain(declared)
+                .collect()
         })
         .collect();
     for line in columns(&rows) {
         let _ = writeln!(text, "{INDENT}{line}");
     }
     if let Some(change) = change.text.as_ref().filter(|_| view.diff) {
-        let legend = paint(palette.faint(), "--- on the host\n+++ as declared");
-        text += &indented(INDENT, &format!("{legend}\n{}", diff_text(change, palette)));
+        // A text that is only on one side needs no legend.
+        if matches!(change, TextChange::Text { before, after } if !before.untrusted().is_empty() && !after.is_empty()) {
+            text += &indented(INDENT, &paint(palette.faint(), "--- on the host\n+++ as declared"));
+        }
+        text += &indented(INDENT, &diff_text(change, palette));
     }
     text
 }
@@ -126,10 +133,7 @@ fn what(change: &Change) -> String {
         Action::Create => "is not there".to_owned(),
         Action::Update => "is not as declared".to_owned(),
         Action::Remove | Action::Restore | Action::Forget => "left the configuration and is still there".to_owned(),
-        Action::Run | Action::Restart | Action::Verify => {
-            let reasons = change.reasons.iter().map(|reason| words::reason(reason, "is due"));
-            reasons.collect::<Vec<_>>().join("; ")
-        }
+        Action::Run | Action::Restart | Action::Verify => words::reasons(&change.reasons, "needs a restart"),
     }
 }
 
@@ -150,4 +154,44 @@ pub fn total_text(plans: &[&Plan], unreachable: usize, palette: Palette) -> Stri
         let _ = write!(text, "; {} not reached", words::count(unreachable, "host"));
     }
     text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    const VIEW: plan::PlanView = plan::PlanView {
+        palette: Palette::PLAIN,
+        diff: true,
+        unchanged: false,
+    };
+
+    #[test]
+    fn grouped_by_who_moved() {
+        insta::assert_snapshot!(drift_text(&sample::full(), VIEW));
+    }
+
+    #[test]
+    fn what_only_follows_is_no_drift() {
+        let mut plan = sample::full();
+        plan.blockers.clear();
+        assert!(!is_clean(&plan));
+        plan.changes
+            .retain(|change| matches!(change.id.to_string().as_str(), "unit:nginx.service" | "probe:health"));
+        assert!(is_clean(&plan));
+        assert_eq!(drift_text(&plan, VIEW), "web-1  no drift: 1 resource as declared\n");
+    }
+
+    #[test]
+    fn what_could_not_be_seen_is_not_called_clean() {
+        let mut plan = sample::full();
+        plan.changes.clear();
+        assert!(!is_clean(&plan));
+        let text = drift_text(&plan, VIEW);
+        assert!(
+            text.starts_with("web-1  0 differences; 2 could not be told (generation 4)\n"),
+            "{text}"
+        );
+    }
 }

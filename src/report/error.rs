@@ -152,16 +152,17 @@ fn causes_text(error: &(dyn Error + 'static), indent: &str) -> String {
         .collect()
 }
 
+/// Hints, each behind its word; a hint's further lines are indented, so that no text in it can pass for a line of ours.
 fn hints_text(hints: &[String], palette: Palette) -> String {
     let mut text = String::new();
     for hint in hints {
-        let word = paint(palette.act(), "hint:");
+        let mut lines = hint.lines().map(words::safe);
+        let first = lines.next().unwrap_or_default();
         // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{word} {}",
-            provision_core::model::HostText::new(hint.as_str()).escaped_lines()
-        );
+        let _ = writeln!(text, "{} {first}", paint(palette.act(), "hint:"));
+        for line in lines {
+            let _ = writeln!(text, "      {line}");
+        }
     }
     text
 }

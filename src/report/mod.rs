@@ -6,6 +6,7 @@ pub mod drift;
 pub mod error;
 pub mod event_json;
 pub mod exec;
+pub mod findings;
 pub mod json;
 pub mod looking;
 pub mod outcome;
@@ -13,12 +14,17 @@ pub mod plan;
 pub mod plan_json;
 pub mod progress;
 pub mod recap;
+pub mod rehearse;
 pub mod show;
 pub mod status;
 pub mod words;
 
 mod columns;
 mod counts;
+#[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod sample;
 mod style;
 
 pub use counts::Counts;

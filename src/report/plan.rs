@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use provision_core::model::{Action, Blocker, Change, FieldChange, Op, Origin, Plan, ResourceId, UnitVerb};
+use provision_core::model::{
+    Action, Blocker, Change, FieldChange, Moved, Op, Origin, Plan, Reason, ResourceId, UnitVerb,
+};
 
 use super::columns::{columns, indented};
 use super::diff::diff_text;
@@ -120,16 +122,19 @@ fn verbs<'a>(plan: &'a Plan, unit: &ResourceId) -> &'a [UnitVerb] {
 }
 
 /// Every reason of a change, and who moved, as clauses.
-#[must_use]
-pub fn why(change: &Change, verb: &str) -> String {
+fn why(change: &Change, verb: &str) -> String {
     let verb = match verb {
         "reload" => "reloads",
         "restart" => "restarts",
         _ => "changes",
     };
-    let reasons = change.reasons.iter().map(|reason| words::reason(reason, verb));
-    let moved = words::moved(change.moved).map(str::to_owned);
-    reasons.chain(moved).collect::<Vec<_>>().join("; ")
+    let mut why = words::reasons(&change.reasons, verb);
+    // That what left the configuration has left it needs no saying twice.
+    let left = change.moved == Moved::Configuration && change.reasons.contains(&Reason::LeftConfiguration);
+    if let Some(moved) = words::moved(change.moved).filter(|_| !left) {
+        why = format!("{why}; {moved}");
+    }
+    why
 }
 
 /// The attributes that change, aligned.
@@ -206,4 +211,77 @@ pub fn total_text(plans: &[&Plan], unreachable: usize, palette: Palette) -> Stri
         let _ = write!(text, "; {} not reached", words::count(unreachable, "host"));
     }
     text + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    const VIEW: PlanView = PlanView {
+        palette: Palette::PLAIN,
+        diff: true,
+        unchanged: true,
+    };
+
+    #[test]
+    fn every_sort_of_change() {
+        insta::assert_snapshot!(plan_text(&sample::full(), VIEW));
+    }
+
+    #[test]
+    fn colours_add_nothing_to_the_words() {
+        let view = PlanView {
+            palette: Palette::new(true),
+            ..VIEW
+        };
+        let coloured = plan_text(&sample::full(), view);
+        assert!(coloured.contains("\u{1b}[32m+ create"), "{coloured:?}");
+        let mut plain = String::new();
+        for (nth, part) in coloured.split('\u{1b}').enumerate() {
+            plain += if nth == 0 {
+                part
+            } else {
+                part.split_once('m').unwrap().1
+            };
+        }
+        assert_eq!(plain, plan_text(&sample::full(), VIEW));
+    }
+
+    #[test]
+    fn nothing_to_do_is_one_line() {
+        let view = PlanView {
+            unchanged: false,
+            ..VIEW
+        };
+        let text = plan_text(&sample::empty("web-1"), view);
+        assert_eq!(text, "web-1  up to date: 1 resource as declared (generation 4)\n");
+    }
+
+    #[test]
+    fn without_diff_no_line_of_a_text_is_shown() {
+        let text = plan_text(&sample::full(), PlanView { diff: false, ..VIEW });
+        assert!(!text.contains("@@") && !text.contains("+limit"), "{text}");
+        assert!(text.contains("0644 → 0600"), "{text}");
+    }
+
+    #[test]
+    fn totals() {
+        let (full, empty) = (sample::full(), sample::empty("web-2"));
+        for (plans, unreachable, expected) in [
+            (&[&empty][..], 0, "Plan: nothing to do; 1 host up to date\n"),
+            (
+                &[&full],
+                0,
+                "Plan: 2 to create, 4 to change, 1 to remove, 2 restarts, 1 to restore, 1 to forget, 1 to run, 2 to verify, 2 in the way; 1 unchanged\n",
+            ),
+            (
+                &[&full, &empty],
+                1,
+                "Plan: 2 to create, 4 to change, 1 to remove, 2 restarts, 1 to restore, 1 to forget, 1 to run, 2 to verify, 2 in the way; 2 unchanged, on 1 of 2 hosts; 1 host not reached\n",
+            ),
+        ] {
+            assert_eq!(total_text(plans, unreachable, Palette::PLAIN), expected);
+        }
+    }
 }

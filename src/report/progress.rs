@@ -147,11 +147,11 @@ impl LiveHost {
 
 /// What one event says: as a line of its own, and as what the host is doing now.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Line {
+pub(super) struct Line {
     /// A line of its own, where lines are not redrawn.
-    text: Option<String>,
+    pub(super) text: Option<String>,
     /// What the host is doing now, where they are.
-    now: Option<String>,
+    pub(super) now: Option<String>,
     /// Whether the line of its own is worth keeping on a terminal as well.
     lasting: bool,
 }
@@ -184,7 +184,7 @@ impl Line {
         self
     }
 
-    fn of(plan: Option<&Plan>, progress: &Progress, verbose: bool) -> Self {
+    pub(super) fn of(plan: Option<&Plan>, progress: &Progress, verbose: bool) -> Self {
         match progress {
             Progress::Connecting => Self::now("connecting"),
             Progress::Connected { millis } => Self::now(format!("connected in {}", words::duration(*millis))),
@@ -255,7 +255,7 @@ impl Line {
 }
 
 /// A host's end as its last line.
-fn end_words(end: &HostOutcome, palette: Palette) -> String {
+pub(super) fn end_words(end: &HostOutcome, palette: Palette) -> String {
     let style = match outcome::exit(end) {
         Exit::Done => palette.create(),
         Exit::Changes | Exit::Locked | Exit::Stale | Exit::Interrupted => palette.update(),

@@ -108,3 +108,60 @@ fn failed_step(outcome: &HostOutcome, plan: Option<&Plan>) -> String {
         None => format!(" at step {number}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use provision_core::model::{Digest, Holder, StepError};
+
+    use super::super::sample;
+    use super::*;
+    use crate::drive::{ReachError, ReachStage};
+    use crate::events::Refused;
+
+    #[test]
+    fn one_line_for_each_host_and_what_went_wrong_where() {
+        let host = |name: &str| HostName::new(name).unwrap();
+        let plan_id = Digest::of(b"");
+        let failed = HostOutcome::Failed {
+            step: Some(1),
+            error: StepError {
+                problem: "bot.service is failed".into(),
+                output: vec!["bot[7]: no such file: /etc/bot\u{1b}[2J".into()],
+                fix: Some("systemctl status bot.service".to_owned()),
+            },
+            done: 1,
+            generation: Some(5),
+            millis: 1_234,
+        };
+        let moved = BTreeMap::from([(sample::id("file:/etc/motd"), "mode is 0600".into())]);
+        let holder = Holder {
+            who: "bob@desk".into(),
+            since: 1_709_251_200,
+            plan_id,
+            pid: 77,
+        };
+        let outcomes = BTreeMap::from([
+            (
+                host("db-1"),
+                HostOutcome::Changed {
+                    generation: 12,
+                    steps: 40,
+                    millis: 65_000,
+                },
+            ),
+            (host("db-2"), HostOutcome::Nothing),
+            (host("db-3"), HostOutcome::Locked(holder)),
+            (host("db-4"), HostOutcome::Detached { plan_id }),
+            (host("db-5"), HostOutcome::NotStarted),
+            (host("db-6"), HostOutcome::Refused(Refused::Moved(moved))),
+            (
+                host("web-01"),
+                HostOutcome::Unreachable(ReachError::new(ReachStage::Connect, "connection refused")),
+            ),
+            (host("web-1"), failed),
+        ]);
+        let (full, db) = (sample::full(), sample::empty("db-1"));
+        let plans = BTreeMap::from([(host("web-1"), &full), (host("db-1"), &db)]);
+        insta::assert_snapshot!(recap_text(&outcomes, &plans, Palette::PLAIN));
+    }
+}

@@ -88,7 +88,40 @@ pub const fn reason_name(reason: &Reason) -> &'static str {
     }
 }
 
-/// Why a change is planned, as a clause. `verb` is what happens to a unit: "restarts", "reloads", ….
+/// Why a change is planned, as clauses. `verb` is what happens to a unit: "restarts", "reloads", ….
+#[must_use]
+pub fn reasons(reasons: &[Reason], verb: &str) -> String {
+    let triggers: Vec<_> = reasons.iter().filter_map(trigger).map(id).collect();
+    let because = match triggers.split_last() {
+        None => None,
+        Some((only, [])) => Some(format!("{verb} because {only} changes")),
+        Some((last, others)) => Some(format!("{verb} because {} and {last} change", others.join(", "))),
+    };
+    let others = reasons.iter().filter(|reason| trigger(reason).is_none());
+    let clauses = because.into_iter().chain(others.map(|other| reason(other, verb)));
+    clauses.collect::<Vec<_>>().join("; ")
+}
+
+const fn trigger(reason: &Reason) -> Option<&ResourceId> {
+    match reason {
+        Reason::Triggered { by } => Some(by),
+        Reason::Differs
+        | Reason::Missing
+        | Reason::LeftConfiguration
+        | Reason::StartedWithOlder
+        | Reason::Unfinished
+        | Reason::NeedsDaemonReload
+        | Reason::GuardOpen(_)
+        | Reason::ProbeFails(_)
+        | Reason::VerifiesChanges
+        | Reason::HalfInstalled(_)
+        | Reason::WasThereBefore
+        | Reason::AlreadyGone
+        | Reason::NothingToUndo => None,
+    }
+}
+
+/// One reason, as a clause.
 #[must_use]
 pub fn reason(reason: &Reason, verb: &str) -> String {
     match reason {

@@ -1,0 +1,41 @@
+//! What is wrong with the project's files, for people and programs. The words and the underlined lines are the
+//! language's own; only the sentence that sums them up is worded here.
+
+use provision_core::config::{Severity, render, to_json};
+use provision_core::resolve::Resolution;
+
+use super::error::CommandError;
+use super::json::document;
+use super::style::paint;
+use super::words;
+use crate::cli::ui::Ui;
+
+/// Every finding, with its line underlined.
+#[must_use]
+pub fn text(resolution: &Resolution, ui: &Ui) -> String {
+    let coloured = ui.talk() != super::Palette::PLAIN;
+    render(&resolution.diagnostics, &resolution.sources, coloured, ui.width())
+}
+
+/// The findings as what ends a command.
+#[must_use]
+pub fn error(resolution: &Resolution, ui: &Ui) -> CommandError {
+    let errors = resolution
+        .diagnostics
+        .iter()
+        .filter(|found| found.severity == Severity::Error)
+        .count();
+    let sum = format!("{}; no host was contacted", words::count(errors, "error"));
+    let word = paint(ui.talk().error(), "error:");
+    let findings = format!("{}\n{word} {sum}\n", text(resolution, ui));
+    CommandError {
+        findings: Some(findings),
+        ..CommandError::refused(sum)
+    }
+}
+
+/// The findings for programs: the document of `check --json`.
+#[must_use]
+pub fn json(resolution: &Resolution) -> String {
+    document(&to_json(&resolution.diagnostics, &resolution.sources))
+}
