@@ -55,7 +55,10 @@ impl Ran {
 
     /// Both streams, for a failed assertion.
     pub(crate) fn told(&self) -> String {
-        format!("{}\n--- stdout\n{}\n--- stderr\n{}", self.status, self.stdout, self.stderr)
+        format!(
+            "{}\n--- stdout\n{}\n--- stderr\n{}",
+            self.status, self.stdout, self.stderr
+        )
     }
 }
 
@@ -73,7 +76,10 @@ impl Lab {
         let name = format!("it-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let host = ThrowawayHost::start(image(), &HostOptions::named(&name)).unwrap();
         host.wait_ready(Duration::from_secs(60)).unwrap();
-        let lab = Self { host, project: tempfile::tempdir().unwrap() };
+        let lab = Self {
+            host,
+            project: tempfile::tempdir().unwrap(),
+        };
         lab.declare("");
         lab
     }
@@ -90,7 +96,10 @@ impl Lab {
 
     /// Writes the host's file: how to reach it, and then `body`.
     pub(crate) fn declare(&self, body: &str) {
-        self.write(&format!("hosts/{}.toml", self.name()), &self.host_file(self.host.ssh_address().port(), body));
+        self.write(
+            &format!("hosts/{}.toml", self.name()),
+            &self.host_file(self.host.ssh_address().port(), body),
+        );
     }
 
     /// A host file for this host, reached through another port (a proxy on loopback has another address, too).
@@ -113,7 +122,7 @@ impl Lab {
         let identity = self.host.identity();
         let _ = write!(
             text,
-            "[host]\naddress = \"{address}\"\nport = {port}\nuser = \"root\"\nhost_key = \"{}\"\nidentity_files = [{:?}]\n\n{rest}",
+            "[host]\naddress = \"{address}\"\nport = {port}\nuser = \"root\"\nhost_key = \"{}\"\nidentity_file = {:?}\n\n{rest}",
             self.host.host_key().trim(),
             identity.display().to_string(),
         );
@@ -175,7 +184,10 @@ impl Lab {
     #[track_caller]
     pub(crate) fn on_host(&self, line: &str) -> String {
         let output = self.host.run(&["/bin/sh", "-c", line]).unwrap();
-        let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        let (stdout, stderr) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
         assert!(output.status.success(), "{line}: {}\n{stdout}\n{stderr}", output.status);
         stdout.trim_end().to_owned()
     }
