@@ -24,7 +24,6 @@ pub(crate) struct Lab {
 }
 
 /// How a run of the program ended.
-#[must_use]
 pub(crate) struct Ran {
     /// Its exit status.
     pub(crate) status: ExitStatus,

@@ -1,5 +1,6 @@
 //! What a user of `provision` meets, on real hosts: Debian with systemd and sshd, made for each test and gone after it.
 //! One binary, so that it is linked once. Needs root; `tests/run` installs what else it needs.
 
+mod faults;
 mod kinds;
 mod lab;

@@ -1,4 +1,4 @@
-//! Each kind on a real host: created, left alone, drifted, updated, removed. Faults are elsewhere.
+//! Files on a real host.
 
 use crate::lab::Lab;
 

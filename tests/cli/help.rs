@@ -1,0 +1,134 @@
+//! What somebody meets who has never seen the program.
+
+use std::process::Command;
+
+use crate::project::{Project, ran};
+
+const COMMANDS: [&str; 11] = [
+    "check",
+    "plan",
+    "apply",
+    "drift",
+    "show",
+    "status",
+    "exec",
+    "attach",
+    "rehearse",
+    "completions",
+    "man",
+];
+
+#[test]
+fn the_long_help() {
+    let help = Project::new().run(&["--help"]).expect(0);
+    assert_eq!(help.stderr, "");
+    insta::assert_snapshot!(help.stdout);
+}
+
+#[test]
+fn every_command_has_help_with_an_example() {
+    let project = Project::new();
+    let mut all = String::new();
+    for command in COMMANDS {
+        let help = project.run(&[command, "-h"]).expect(0).stdout;
+        assert!(help.contains("Example") || command == "status", "{command}: {help}");
+        // What every command has is told by the long help's snapshot.
+        let (own, examples) = help.split_once("Global options:").unwrap();
+        let examples = examples.split_once("\n\n").map_or("", |(_, examples)| examples);
+        all += &format!("=== {command}\n{own}{examples}\n");
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn the_examples_in_the_help_are_command_lines_that_parse() {
+    let project = Project::new();
+    let mut tried = 0;
+    for args in std::iter::once(vec!["--help"]).chain(COMMANDS.map(|command| vec![command, "--help"])) {
+        let help = project.run(&args).expect(0).stdout;
+        let examples = help.lines().filter(|line| line.starts_with("  provision "));
+        for example in examples {
+            // What follows three blanks is a comment; redirections and lists are the shell's.
+            let line = example.trim().split("   ").next().unwrap();
+            let line = line.split(['|', '>']).next().unwrap();
+            let script = format!("set -- {line}; shift; exec \"$PROVISION\" \"$@\" --help");
+            let script = if line.contains(" -- ") {
+                script.replace(" --help", "")
+            } else {
+                script
+            };
+            let mut shell = Command::new("/bin/sh");
+            shell
+                .args(["-c", &script])
+                .env("PROVISION", env!("CARGO_BIN_EXE_provision"));
+            let code = ran(shell.current_dir("/").output().unwrap()).code;
+            // Where the line ends in a command for the host, "no project" is what is left to complain of.
+            assert!(matches!(code, Some(0 | 1)), "{line}: {code:?}");
+            tried += 1;
+        }
+    }
+    assert!(tried > 20, "only {tried} examples were found");
+}
+
+#[test]
+fn a_wrong_command_line_is_64_and_suggests() {
+    let project = Project::new();
+    for (args, says) in [
+        (&["plam"][..], "'plan'"),
+        (&["plan", "--tag", "a"], "'--tags'"),
+        (&["exec", "web-1"], "COMMAND"),
+        (&["plan", "--parallel", "0"], "--parallel"),
+        (&["plan", "--timeout", "1d"], "30s or 2m"),
+        (
+            &["attach", "web-1", "--plan", "xyz"],
+            "64 lower-case hexadecimal digits",
+        ),
+        (&["-q", "-v", "check"], "cannot be used with"),
+        (&[], "Usage: provision"),
+    ] {
+        let ran = project.run(args).expect(64);
+        assert!(ran.stderr.contains(says), "{args:?}: {}", ran.stderr);
+        assert_eq!(ran.stdout, "", "{args:?}");
+    }
+}
+
+#[test]
+fn completions_are_scripts_that_their_shell_reads() {
+    let project = Project::new();
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = project.run(&["completions", shell]).expect(0).stdout;
+        assert!(
+            script.contains("rehearse") && script.contains("detailed-exitcode"),
+            "{shell}"
+        );
+    }
+    let script = project.run(&["completions", "bash"]).expect(0).stdout;
+    project.write("completion.bash", &script);
+    let read = Command::new("bash")
+        .arg("-n")
+        .arg(project.path().join("completion.bash"))
+        .status()
+        .unwrap();
+    assert!(read.success());
+}
+
+#[test]
+fn the_manual_has_a_page_for_every_command() {
+    let project = Project::new();
+    let page = project.run(&["man"]).expect(0).stdout;
+    assert!(
+        page.contains(".TH provision 1") && page.contains("Exit codes"),
+        "{page}"
+    );
+    let _ = project.run(&["man", "."]).expect(0);
+    for command in COMMANDS {
+        let page = std::fs::read_to_string(project.path().join(format!("provision-{command}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH provision-{command} 1")), "{command}");
+    }
+    let none = project.run(&["man", "./none"]).expect(1);
+    assert!(
+        none.stderr.contains("cannot write the manual page ./none/provision.1"),
+        "{}",
+        none.stderr
+    );
+}

@@ -1,0 +1,9 @@
+//! The program as a user runs it, as far as that goes without a host: help, exit codes, errors, JSON, saved plans,
+//! closed streams. What needs a host is tested on real ones.
+
+mod apply;
+mod check;
+mod help;
+mod output;
+mod project;
+mod reach;
