@@ -9,6 +9,8 @@ use russh::{
     mac,
 };
 
+use crate::known_hosts::blob_kind;
+
 /// Post-quantum first, then what every OpenSSH of the last ten years has. The two markers ask for
 /// strict key exchange (CVE-2023-48795) and for the server's extension info.
 const KEX: &[kex::Name] = &[
@@ -69,9 +71,24 @@ pub(crate) fn resists_truncation(names: &Names) -> bool {
     names.strict_kex() || names.cipher == cipher::AES_256_GCM
 }
 
+/// True if a wire-encoded signature is RSA with SHA-1.
+///
+/// russh verifies a host's signature by the algorithm that the signature itself names, which need not
+/// be the one agreed: a host with an RSA key could sign with SHA-1 after agreeing on SHA-2.
+pub(crate) fn is_sha1(signature: &[u8]) -> bool {
+    blob_kind(signature) == Some(b"ssh-rsa")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sha1_signature_is_told_by_its_name() {
+        assert!(is_sha1(b"\0\0\0\x07ssh-rsa\0\0\0\x01x"));
+        assert!(!is_sha1(b"\0\0\0\x0crsa-sha2-512\0\0\0\x01x"));
+        assert!(!is_sha1(b"\0\0"));
+    }
 
     /// The whole offer, so that a new version of russh or of this file cannot widen it unseen.
     #[test]

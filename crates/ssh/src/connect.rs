@@ -174,6 +174,15 @@ where
         Ok(Err(error)) => return Err(exchange_failed(endpoint, &lifeline, &ending, error)),
         Err(_) => return Err(timed_out(exchange_stage(&lifeline))),
     };
+    let signature = handle.agent_session_binding().map(|binding| binding.signature());
+    if signature.is_none_or(algorithms::is_sha1) {
+        let source = ProtocolError::new("the host signed with SHA-1 after agreeing on SHA-2");
+        return Err(ConnectError::Protocol {
+            endpoint: endpoint.clone(),
+            stage: Stage::KeyExchange,
+            source,
+        });
+    }
     match timeout_at(deadline, auth::authenticate(&mut handle, keys, &ending)).await {
         Ok(Ok(())) => {}
         Ok(Err(AuthFailure::Refused(refused))) => return Err(ConnectError::AuthRefused(refused)),

@@ -9,6 +9,7 @@ use std::{
 };
 
 use russh::keys::{PrivateKey, PublicKey};
+use zeroize::Zeroizing;
 
 use crate::{
     error::{SkipReason, SkippedKey, unreadable},
@@ -58,6 +59,7 @@ pub(crate) fn read(path: &Path) -> Result<Identity, SkippedKey> {
             None => Err(skip(SkipReason::Absent)),
         };
     };
+    let bytes = Zeroizing::new(bytes);
     let text = std::str::from_utf8(&bytes).map_err(|_| skip(SkipReason::Unreadable("not a key file".to_owned())))?;
     if let Ok(key) = PublicKey::from_openssh(text.trim()) {
         return Ok(Identity::Public {

@@ -87,7 +87,7 @@ pub enum RouteError {
 /// ssh_config cannot be read, or asks for what this crate does not do.
 pub fn route(target: &Target, environment: &Environment) -> Result<Route, RouteError> {
     let alias = &target.alias;
-    let options = config::lookup(alias, environment).map_err(RouteError::Config)?;
+    let options = config::host_options(alias, environment).map_err(RouteError::Config)?;
     let unsupported = |option, instead| RouteError::Unsupported {
         alias: alias.clone(),
         option,

@@ -107,7 +107,7 @@ pub enum ConfigError {
 /// # Errors
 ///
 /// A file that exists and cannot be read or parsed. An absent file is an empty one.
-pub fn lookup(alias: &str, environment: &Environment) -> Result<HostOptions, ConfigError> {
+pub fn host_options(alias: &str, environment: &Environment) -> Result<HostOptions, ConfigError> {
     let mut options = HostOptions::default();
     let home = environment.home.as_deref();
     for (path, include_base) in [

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fs, process::Command};
 
-use provision_ssh::{ConnectError, ConnectErrorKind, Deadlines, Target, connect, lookup};
+use provision_ssh::{ConnectError, ConnectErrorKind, Deadlines, Target, connect, host_options};
 
 use crate::sshd::{Sshd, environment};
 
@@ -102,7 +102,7 @@ fn options_are_those_that_ssh_g_prints() {
         fs::write(&path, &text).unwrap();
         for alias in ["web", "db", "x.lan"] {
             let theirs = openssh(&path, alias);
-            let ours = lookup(alias, &environment).unwrap();
+            let ours = host_options(alias, &environment).unwrap();
             let case = format!("seed {seed}, host {alias}:\n{text}\n{ours:#?}");
             let one = |keyword: &str| theirs.get(keyword).map(|values| values[0].clone());
             let set = |values: Option<&Vec<String>>| values.map(|values| values.join(" "));
@@ -186,7 +186,7 @@ fn broken_files_are_refused_where_openssh_refuses() {
             .output()
             .unwrap();
         assert!(!theirs.status.success(), "OpenSSH takes {text:?}");
-        let error = lookup("web", &environment).unwrap_err().to_string();
+        let error = host_options("web", &environment).unwrap_err().to_string();
         assert!(
             error.contains("config:2:") || error.contains("config:3:"),
             "{text:?}: {error}"
@@ -194,7 +194,7 @@ fn broken_files_are_refused_where_openssh_refuses() {
     }
     fs::write(&path, format!("Include {}\n", path.display())).unwrap();
     assert!(
-        lookup("web", &environment)
+        host_options("web", &environment)
             .unwrap_err()
             .to_string()
             .contains("levels of Include")
@@ -211,7 +211,7 @@ fn a_file_that_others_can_write_is_refused() {
     fs::write(&path, "Port 1\n").unwrap();
     fs::set_permissions(&path, fs::Permissions::from_mode(0o666)).unwrap();
     assert!(
-        lookup("web", &environment)
+        host_options("web", &environment)
             .unwrap_err()
             .to_string()
             .contains("can be changed by others")
@@ -237,7 +237,7 @@ async fn what_we_lack_is_an_error_or_a_warning() {
         assert_eq!(error.kind(), ConnectErrorKind::Config, "{text}: {error}");
     }
     fs::write(&path, "Match host web\n  Port 1\nHost *\n  BindAddress 127.0.0.1\n").unwrap();
-    let options = lookup("web", &environment).unwrap();
+    let options = host_options("web", &environment).unwrap();
     assert_eq!(options.port, None);
     assert_eq!(
         options.warnings.iter().map(|warning| warning.line).collect::<Vec<_>>(),
