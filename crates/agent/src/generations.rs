@@ -109,12 +109,13 @@ fn interrupted(
 ) -> Result<Receipt, GenerationError> {
     let run = layout.run(&plan_id);
     let originals = originals::read(&run.originals()).map_err(GenerationError::Journal)?;
+    let done = done(events);
     Ok(merge(&Merge {
         previous,
         plan,
         plan_id,
-        done: &done(events),
-        begun: &begun(events, plan, originals),
+        done: &done,
+        begun: &begun(&done, originals),
         complete: journal::phase(events) == Some(RunPhase::Switched),
         outcome: Outcome::Interrupted,
         at: own_files::seconds(own_files::modification(&run.journal())),
@@ -167,7 +168,7 @@ pub(crate) struct Merge<'a> {
     pub(crate) plan_id: Digest,
     /// The entries of the steps that were done; `None` for what left the receipt.
     pub(crate) done: &'a BTreeMap<ResourceId, Option<Entry>>,
-    /// What was there before a step that was begun and cut short by the death of its run.
+    /// What was there before a step that changed it, or may have, and was not finished.
     pub(crate) begun: &'a BTreeMap<ResourceId, State>,
     /// Whether every step was done.
     pub(crate) complete: bool,
@@ -248,16 +249,12 @@ fn done(events: &[RunEvent]) -> BTreeMap<ResourceId, Option<Entry>> {
     all
 }
 
-/// The originals of the one step that was begun and neither done nor failed. A failed step's say nothing: most failures
-/// change nothing, and the next plan looks at what there is.
-fn begun(events: &[RunEvent], plan: &Plan, originals: BTreeMap<ResourceId, State>) -> BTreeMap<ResourceId, State> {
-    let mut ended: BTreeSet<&ResourceId> = BTreeSet::new();
-    for event in events {
-        if let RunEvent::Done { step, .. } | RunEvent::StepFailed { step, .. } = event {
-            ended.extend(plan.steps.get(*step).into_iter().flat_map(|step| &step.covers));
-        }
-    }
-    originals.into_iter().filter(|(id, _)| !ended.contains(id)).collect()
+/// The originals of what no finished step accounts for.
+fn begun(
+    done: &BTreeMap<ResourceId, Option<Entry>>,
+    originals: BTreeMap<ResourceId, State>,
+) -> BTreeMap<ResourceId, State> {
+    originals.into_iter().filter(|(id, _)| !done.contains_key(id)).collect()
 }
 
 /// The events of a run that changed something, is not final, and that nobody carries on.
@@ -385,5 +382,296 @@ fn original_content(entry: &Entry) -> Option<Digest> {
     match &entry.original {
         Some(State::Path(PathState::File { content, .. })) => Some(content.sha256),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use provision_core::model::{
+        Blob, Content, HostName, Millis, Mode, OnChange, Op, Owner, PLAN_FORMAT, Spec, Step, SysctlSpec, SysctlState,
+        UnitName, UnitSpec,
+    };
+
+    use super::*;
+    use crate::journal::Journal;
+    use crate::testing::Scratch;
+
+    fn unit(name: &str) -> Spec {
+        Spec::Unit(UnitSpec {
+            name: UnitName::new(name).unwrap(),
+            enabled: None,
+            active: Some(true),
+            on_change: OnChange::Restart,
+            settle: Millis(0),
+        })
+    }
+
+    fn sysctl(key: &str, value: &str) -> Spec {
+        Spec::Sysctl(SysctlSpec {
+            key: key.to_owned(),
+            value: value.to_owned(),
+        })
+    }
+
+    fn live(value: &str) -> State {
+        State::Sysctl(SysctlState::Live(value.into()))
+    }
+
+    fn planned(spec: Spec, trigger: Option<&str>) -> (ResourceId, PlannedEntry) {
+        let entry = PlannedEntry {
+            depends: Vec::new(),
+            trigger: trigger.map(|text| Digest::of(text.as_bytes())),
+            spec,
+        };
+        (entry.spec.id(), entry)
+    }
+
+    fn plan(entries: impl IntoIterator<Item = (ResourceId, PlannedEntry)>, pending: &[&Spec]) -> Plan {
+        let entries: BTreeMap<_, _> = entries.into_iter().collect();
+        Plan {
+            format: PLAN_FORMAT,
+            host: HostName::new("test").unwrap(),
+            machine_id: "m".into(),
+            base_generation: 0,
+            by: Applier {
+                who: "a@b".to_owned(),
+                commit: Some("abc".to_owned()),
+                version: "1".to_owned(),
+            },
+            changes: Vec::new(),
+            unchanged: Vec::new(),
+            blockers: Vec::new(),
+            steps: entries
+                .keys()
+                .map(|id| Step {
+                    op: Op::Forget,
+                    covers: BTreeSet::from([id.clone()]),
+                })
+                .collect(),
+            preconditions: BTreeMap::new(),
+            pending: pending.iter().map(|spec| spec.id()).collect(),
+            entries,
+            blobs: BTreeMap::from([(Digest::of(b"x"), Blob::from(b"x".to_vec()))]),
+        }
+    }
+
+    fn merged(
+        previous: Option<&Receipt>,
+        plan: &Plan,
+        done: &[(ResourceId, Option<Entry>)],
+        begun: &[(ResourceId, State)],
+        outcome: Outcome,
+    ) -> Receipt {
+        merge(&Merge {
+            previous,
+            plan,
+            plan_id: plan.id(),
+            done: &done.iter().cloned().collect(),
+            begun: &begun.iter().cloned().collect(),
+            complete: outcome == Outcome::Confirmed,
+            outcome,
+            at: 1,
+        })
+    }
+
+    #[test]
+    fn a_complete_run_records_what_it_changed_and_what_it_left_as_it_was() {
+        let (a, a_entry) = planned(sysctl("a", "1"), None);
+        let (b, b_entry) = planned(sysctl("b", "2"), None);
+        let plan = plan([(a.clone(), a_entry.clone()), (b.clone(), b_entry.clone())], &[]);
+        let done = [(a.clone(), Some(entry(&a_entry, Some(live("0")))))];
+        let first = merged(None, &plan, &done, &[], Outcome::Confirmed);
+        assert_eq!(first.generation, 1);
+        assert_eq!(first.by["commit"], HostText::from("abc"));
+        assert_eq!(first.entries[&a].original, Some(live("0")));
+        assert_eq!(first.entries[&b].original, None, "it was already as wanted");
+
+        // What was there before us stays known through later generations.
+        let second = merged(Some(&first), &plan, &[], &[], Outcome::Confirmed);
+        assert_eq!(second.generation, 2);
+        assert_eq!(second.entries, first.entries);
+    }
+
+    #[test]
+    fn a_removed_resource_leaves_the_receipt_only_when_its_step_is_done() {
+        let (a, a_entry) = planned(sysctl("a", "1"), None);
+        let first = merged(None, &plan([(a.clone(), a_entry)], &[]), &[], &[], Outcome::Confirmed);
+        let nothing = plan([], &[]);
+        assert!(
+            merged(Some(&first), &nothing, &[], &[], Outcome::Failed)
+                .entries
+                .contains_key(&a)
+        );
+        let gone = merged(Some(&first), &nothing, &[(a.clone(), None)], &[], Outcome::Failed);
+        assert!(!gone.entries.contains_key(&a));
+    }
+
+    #[test]
+    fn restarts_that_were_not_reached_stay_pending_over_failures() {
+        let (one, two) = (unit("one.service"), unit("two.service"));
+        let entries = || [planned(one.clone(), Some("new")), planned(two.clone(), Some("new"))];
+        let plan = plan(entries(), &[&one, &two]);
+        let (one_id, one_entry) = planned(one.clone(), Some("new"));
+        let done = [(one_id, Some(entry(&one_entry, None)))];
+        let failed = merged(None, &plan, &done, &[], Outcome::Failed);
+        assert_eq!(failed.pending, BTreeSet::from([two.id()]));
+
+        // The next plan knows of it or not; until it is restarted, it is not forgotten.
+        let other = self::plan(entries(), &[]);
+        let failed_again = merged(Some(&failed), &other, &[], &[], Outcome::Failed);
+        assert_eq!(failed_again.pending, BTreeSet::from([two.id()]));
+        let (two_id, two_entry) = planned(two.clone(), Some("new"));
+        let done = [(two_id, Some(entry(&two_entry, None)))];
+        assert!(
+            merged(Some(&failed_again), &other, &done, &[], Outcome::Failed)
+                .pending
+                .is_empty()
+        );
+        assert!(
+            merged(Some(&failed_again), &other, &[], &[], Outcome::Confirmed)
+                .pending
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn of_an_unfinished_step_the_original_is_kept_and_a_restart_stays_due() {
+        let (id, _) = planned(unit("one.service"), Some("new"));
+        let plan = plan([planned(unit("one.service"), Some("new"))], &[]);
+        let begun = [(id.clone(), live("before"))];
+        let first = merged(None, &plan, &[], &begun, Outcome::Interrupted);
+        assert_eq!(first.entries[&id].original, Some(live("before")));
+        assert_eq!(first.entries[&id].trigger, None);
+        // A later look does not replace what was there at first.
+        let begun = [(id.clone(), live("ours"))];
+        let second = merged(Some(&first), &plan, &[], &begun, Outcome::Interrupted);
+        assert_eq!(second.entries[&id].original, Some(live("before")));
+    }
+
+    /// A run as it lies on the disk, with this journal.
+    fn staged(layout: &Layout, plan: &Plan, events: &[RunEvent]) -> Digest {
+        let id = plan.id();
+        fs::create_dir_all(layout.run(&id).root()).unwrap();
+        staging::stage(layout, &id, plan).unwrap();
+        let (mut journal, _) = Journal::open(&layout.run(&id).journal()).unwrap().unwrap();
+        events.iter().for_each(|event| journal.write(event).unwrap());
+        id
+    }
+
+    #[test]
+    fn a_dead_run_counts_as_a_generation_once_it_had_begun_to_change_things() {
+        let scratch = Scratch::new();
+        let layout = Layout::below(scratch.path());
+        let (a, a_entry) = planned(sysctl("a", "1"), None);
+        let plan = plan([(a.clone(), a_entry.clone())], &[]);
+        let mut events = vec![RunEvent::Phase(RunPhase::Staged), RunEvent::Phase(RunPhase::Armed)];
+        staged(&layout, &plan, &events);
+        assert!(load(&layout).unwrap().receipt.is_none(), "nothing was changed");
+
+        events = vec![
+            RunEvent::Phase(RunPhase::Switching),
+            RunEvent::Done {
+                step: 0,
+                millis: 1,
+                note: None,
+                entries: BTreeMap::from([(a.clone(), Some(entry(&a_entry, Some(live("0")))))]),
+            },
+        ];
+        let id = staged(&layout, &plan, &events);
+        let standing = load(&layout).unwrap();
+        let receipt = standing.receipt.unwrap();
+        assert_eq!((receipt.generation, receipt.outcome), (1, Outcome::Interrupted));
+        assert_eq!(receipt.entries[&a].original, Some(live("0")));
+        assert_eq!(standing.dead, Some(plan));
+        assert_eq!(recorded(&layout).unwrap(), None, "reading records nothing");
+
+        // While it is being written, it is not dead.
+        let journal = Journal::open(&layout.run(&id).journal()).unwrap().unwrap();
+        assert!(load(&layout).unwrap().receipt.is_none());
+        drop(journal);
+
+        // Recorded, it is what it was read as, and is not merged again.
+        record(&layout, &receipt).unwrap();
+        let again = load(&layout).unwrap();
+        assert_eq!(again.receipt, Some(receipt));
+        assert!(again.dead.is_none());
+    }
+
+    #[test]
+    fn a_record_that_cannot_be_trusted_is_an_error_and_not_an_empty_host() {
+        let scratch = Scratch::new();
+        let layout = Layout::below(scratch.path());
+        std::os::unix::fs::symlink("elsewhere/7", layout.current()).unwrap();
+        assert!(matches!(load(&layout), Err(GenerationError::Astray { .. })));
+        fs::remove_file(layout.current()).unwrap();
+        std::os::unix::fs::symlink("generations/7", layout.current()).unwrap();
+        assert!(matches!(load(&layout), Err(GenerationError::Own(_))));
+        fs::create_dir_all(layout.generation(7)).unwrap();
+        fs::write(layout.receipt(7), "{}").unwrap();
+        assert!(matches!(
+            load(&layout),
+            Err(GenerationError::Own(OwnFileError::Damaged { .. }))
+        ));
+    }
+
+    #[test]
+    fn old_generations_runs_and_originals_go_and_what_is_needed_stays() {
+        let scratch = Scratch::new();
+        let layout = Layout::below(scratch.path());
+        let file = |text: &[u8]| {
+            let owner = || Owner { id: 0, name: None };
+            State::Path(PathState::File {
+                content: Content::of(text),
+                owner: owner(),
+                group: owner(),
+                mode: Mode::from_bits(0o644),
+                text: None,
+            })
+        };
+        let mut previous = None;
+        let mut ids = Vec::new();
+        for number in 0..KEPT as u64 + 5 {
+            let text = format!("original {number}");
+            store(&layout, &Digest::of(text.as_bytes()), text.as_bytes()).unwrap();
+            let (a, a_entry) = planned(sysctl("a", &number.to_string()), None);
+            let plan = plan([(a.clone(), a_entry.clone())], &[]);
+            let events = [
+                RunEvent::Phase(RunPhase::Switching),
+                RunEvent::Phase(RunPhase::Confirmed),
+            ];
+            ids.push(staged(&layout, &plan, &events));
+            let done = [(a, Some(entry(&a_entry, Some(file(text.as_bytes())))))];
+            let receipt = merged(previous.as_ref(), &plan, &done, &[], Outcome::Confirmed);
+            record(&layout, &receipt).unwrap();
+            previous = Some(receipt);
+        }
+        // The oldest run of all died and was never carried on.
+        let dead = plan([planned(sysctl("dead", "1"), None)], &[]);
+        let dead = staged(&layout, &dead, &[RunEvent::Phase(RunPhase::Switching)]);
+        let old = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        for id in [dead, ids[ids.len() - 2]] {
+            let about = fs::File::options().write(true).open(layout.run(&id).about()).unwrap();
+            about.set_modified(old).unwrap();
+        }
+
+        let newest = previous.unwrap();
+        prune(&layout, &newest).unwrap();
+        let mut generations: Vec<u64> = own_files::names(&layout.generations())
+            .unwrap()
+            .iter()
+            .map(|name| name.parse().unwrap())
+            .collect();
+        generations.sort_unstable();
+        assert_eq!(generations, (6..=25).collect::<Vec<_>>());
+        let stored = own_files::names(&layout.store()).unwrap();
+        assert_eq!(stored.len(), KEPT);
+        assert!(stored.contains(&Digest::of(b"original 5").to_string()));
+        let runs = runs(&layout).unwrap();
+        assert!(runs.contains(&dead), "a dead run is not yet recorded");
+        assert!(runs.contains(&ids[ids.len() - 1]) && runs.contains(&ids[ids.len() - 2]));
+        assert!(!runs.contains(&ids[0]));
+        assert_eq!(recorded(&layout).unwrap(), Some(newest));
     }
 }

@@ -2,6 +2,7 @@
 //! It takes no option but its mode, and no user's data in its arguments.
 
 mod accounts;
+mod before;
 mod child;
 mod disk;
 mod execute;

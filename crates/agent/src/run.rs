@@ -7,10 +7,10 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::time::{Instant, SystemTime};
 
 use provision_core::model::{
-    AbsPath, Digest, Entry, Fact, Holder, HostText, Kind, Op, Outcome, PathState, Plan, Receipt, ResourceId, RunEvent,
-    RunPhase, Spec, State, StepError,
+    AbsPath, Digest, Fact, Holder, HostText, Op, Outcome, Plan, Receipt, ResourceId, RunEvent, RunPhase, Spec, State,
 };
 
+use crate::before::{self, Ground};
 use crate::execute::{self, Progress, Work};
 use crate::generations::{self, GenerationError, Merge, Standing};
 use crate::journal::{Journal, JournalError};
@@ -20,9 +20,6 @@ use crate::originals::Originals;
 use crate::staging::{self, StageError};
 use crate::words::{chain, found};
 use crate::{disk, observe, own_files};
-
-/// The longest file whose content is kept when it is replaced, in bytes: what a plan could bring back.
-const ORIGINAL_BYTES: u64 = 64 << 20;
 
 /// Why a run ended without a verdict in its journal.
 #[derive(Debug, thiserror::Error)]
@@ -203,29 +200,31 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
     } = ready;
     let mut originals = Originals::create(&layout.run(&plan_id).originals())?;
     journal.write(&RunEvent::Phase(RunPhase::Switching))?;
+    let ground = Ground {
+        layout,
+        plan: &plan,
+        previous: previous.as_ref(),
+        found: &found,
+    };
     let mut done = BTreeMap::new();
+    let mut begun = BTreeMap::new();
     let mut complete = true;
     for (number, step) in plan.steps.iter().enumerate() {
         let began = Instant::now();
         journal.write(&RunEvent::Started { step: number })?;
-        let before = Before {
-            layout,
-            plan: &plan,
-            previous: previous.as_ref(),
-            found: &found,
-        };
-        let executed = look_before(&before, &step.op, &step.covers).and_then(|before| {
-            originals.note(&before).map_err(|error| execute::failure(&error))?;
+        let mut before = BTreeMap::new();
+        let executed = before::look(&ground, step).and_then(|states| {
+            originals.note(&states).map_err(|error| execute::failure(&error))?;
+            before = states;
             let work = Work {
                 layout,
                 blobs: &plan.blobs,
             };
-            let note = execute::execute(&step.op, &work, &mut Progress::new(journal, number))?;
-            Ok((before, note))
+            execute::execute(&step.op, &work, &mut Progress::new(journal, number))
         });
         match executed {
-            Ok((before, note)) => {
-                let entries = entries(&plan, previous.as_ref(), &step.covers, before);
+            Ok(note) => {
+                let entries = before::entries(&ground, step, before);
                 done.extend(entries.clone());
                 let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 journal.write(&RunEvent::Done {
@@ -237,6 +236,7 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
             }
             Err(error) => {
                 journal.write(&RunEvent::StepFailed { step: number, error })?;
+                begun = before::changed(&ground, before);
                 complete = false;
                 break;
             }
@@ -251,7 +251,7 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
         plan: &plan,
         plan_id,
         done: &done,
-        begun: &BTreeMap::new(),
+        begun: &begun,
         complete,
         outcome,
         at: own_files::seconds(SystemTime::now()),
@@ -266,104 +266,6 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
     // All is recorded. The lock goes before the last word, so that whoever reads it may apply again at once.
     drop(lock);
     journal.write(&RunEvent::Phase(generations::final_phase(outcome)))
-}
-
-/// What is needed to tell what was there before a step.
-struct Before<'a> {
-    layout: &'a Layout,
-    plan: &'a Plan,
-    previous: Option<&'a Receipt>,
-    found: &'a BTreeMap<ResourceId, State>,
-}
-
-/// The state of what a step is the first to change, right before it: an earlier step of the same run (a package) may have
-/// brought it. The content of a file goes to the store.
-fn look_before(
-    before: &Before<'_>,
-    op: &Op,
-    covers: &BTreeSet<ResourceId>,
-) -> Result<BTreeMap<ResourceId, State>, StepError> {
-    if matches!(op, Op::Forget) {
-        return Ok(BTreeMap::new());
-    }
-    let is_first = |id: &&ResourceId| {
-        let known = before.previous.and_then(|receipt| receipt.entries.get(*id));
-        known.is_none_or(|entry| entry.original.is_none())
-    };
-    let mut states = BTreeMap::new();
-    let mut specs = Vec::new();
-    for id in covers.iter().filter(is_first) {
-        let Some(planned) = before.plan.entries.get(id) else {
-            continue;
-        };
-        match id.kind {
-            // There is nothing of these that could be put back, and asking them again takes time.
-            Kind::Command | Kind::Probe => {
-                states.extend(before.found.get(id).map(|state| (id.clone(), state.clone())));
-            }
-            Kind::Group
-            | Kind::User
-            | Kind::Package
-            | Kind::Directory
-            | Kind::File
-            | Kind::Symlink
-            | Kind::Sysctl
-            | Kind::Unit => specs.push(planned.spec.clone()),
-        }
-    }
-    if !specs.is_empty() {
-        for (id, fact) in observe::observe(&specs) {
-            match fact {
-                Fact::Known(state) => _ = states.insert(id, state),
-                Fact::Unknown(reason) => {
-                    let problem = format!("cannot see {id} before changing it: {}", reason.untrusted());
-                    return Err(execute::problem(problem));
-                }
-            }
-        }
-    }
-    for (id, state) in &mut states {
-        keep_content(before.layout, id, state)?;
-    }
-    Ok(states)
-}
-
-/// Saves the content of a file that was there, and drops its text, which the content says already.
-fn keep_content(layout: &Layout, id: &ResourceId, state: &mut State) -> Result<(), StepError> {
-    let State::Path(PathState::File { content, text, .. }) = state else {
-        return Ok(());
-    };
-    *text = None;
-    let path = AbsPath::new(&*id.name).map_err(|error| execute::failure(&error))?;
-    let bytes = disk::read_file(&path, ORIGINAL_BYTES).map_err(|error| execute::failure(&error))?;
-    match bytes {
-        Some(bytes) if Digest::of(&bytes) == content.sha256 => {
-            generations::store(layout, &content.sha256, &bytes).map_err(|error| execute::failure(&error))
-        }
-        _ => Err(execute::problem(format!(
-            "{path} changes while its content is being saved"
-        ))),
-    }
-}
-
-/// How the resources of a finished step stand in the receipt.
-fn entries(
-    plan: &Plan,
-    previous: Option<&Receipt>,
-    covers: &BTreeSet<ResourceId>,
-    mut before: BTreeMap<ResourceId, State>,
-) -> BTreeMap<ResourceId, Option<Entry>> {
-    let original = |id: &ResourceId| previous?.entries.get(id)?.original.clone();
-    covers
-        .iter()
-        .map(|id| {
-            let entry = plan
-                .entries
-                .get(id)
-                .map(|planned| generations::entry(planned, original(id).or_else(|| before.remove(id))));
-            (id.clone(), entry)
-        })
-        .collect()
 }
 
 /// Records the generation of a run that died, and gives it its verdict.

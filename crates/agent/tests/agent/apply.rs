@@ -232,6 +232,50 @@ fn a_plan_for_another_machine_or_with_damaged_content_is_not_staged() {
 }
 
 #[test]
+fn a_full_disk_is_told_before_the_start_and_a_full_place_fails_its_step() {
+    let host = Host::new();
+    let text: &'static str = "x".repeat(64 << 10).leak();
+    let run = |script: &str| {
+        let status = host.command(&["/bin/sh", "-ec", script]).status().unwrap();
+        assert!(status.success());
+    };
+    run("mkdir /mnt/small; mount -t tmpfs -o size=16k,mode=0755 tmpfs /mnt/small");
+    let wanted = vec![(file("/mnt/a", "a"), "a"), (file("/mnt/small/file", text), text)];
+    let told = host.events(&plans::plan(&host, &wanted));
+    assert_eq!(verdict(&told), RunPhase::Failed);
+    let error = step_error(&told);
+    assert!(error.problem.untrusted().contains("/mnt/small/file"), "{error:?}");
+    assert!(
+        error.problem.untrusted().contains("No space left on device"),
+        "{error:?}"
+    );
+    assert!(error.fix.as_ref().unwrap().contains("free some space"), "{error:?}");
+    let left = std::fs::read_dir(host.at("/mnt/small")).unwrap().count();
+    assert_eq!(left, 0, "nothing half-written is left");
+
+    run("umount /mnt/small");
+    let plan = plans::plan(&host, &wanted);
+    assert_eq!(
+        verdict(&host.events(&plan)),
+        RunPhase::Confirmed,
+        "with room, it goes on"
+    );
+
+    run("mount -t tmpfs -o size=16m,mode=0700 tmpfs /var/lib/provision");
+    let plan = plans::plan(&host, &vec![(file("/mnt/b", "b"), "b")]);
+    match &host.apply(&plan)[..] {
+        [Response::Refused(Refusal::Stage(words))] => {
+            assert!(
+                words.untrusted().contains("has 16 MiB free, and the plan needs 65 MiB"),
+                "{words:?}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(!host.at("/mnt/b").exists());
+}
+
+#[test]
 fn a_staged_plan_that_was_changed_on_the_disk_is_not_executed() {
     let host = Host::new();
     let mut plan = plans::plan(&host, &vec![(file("/mnt/a", "a"), "a")]);

@@ -50,6 +50,11 @@ impl Host {
         Self { holder }
     }
 
+    /// What tells it from every other host of these tests.
+    pub(crate) fn id(&self) -> u32 {
+        self.holder.id()
+    }
+
     /// A path on the host, as this process can open it.
     pub(crate) fn at(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
@@ -145,9 +150,9 @@ impl Host {
         id
     }
 
-    /// The journal's text.
+    /// The journal's text; empty where a run was killed before it had one.
     pub(crate) fn journal(&self, plan_id: &Digest) -> String {
-        fs::read_to_string(self.state("runs").join(plan_id.to_string()).join("journal.jsonl")).unwrap()
+        fs::read_to_string(self.state("runs").join(plan_id.to_string()).join("journal.jsonl")).unwrap_or_default()
     }
 }
 

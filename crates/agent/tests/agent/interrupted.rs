@@ -89,19 +89,27 @@ fn converges(host: &Host, limit: usize) {
             "limit {limit}"
         );
     }
+    assert_eq!(
+        plans::plan_from(&observed, &wanted).base_generation,
+        u64::from(switching)
+    );
+    heals(host, &format!("limit {limit}"));
+}
 
-    let plan = plans::plan_from(&observed, &wanted);
+/// After whatever happened, the next apply brings the host to what is wanted, and one that wants nothing brings it back.
+fn heals(host: &Host, what: &str) {
+    let wanted = wanted();
+    let plan = plans::plan(host, &wanted);
     if !plan.steps.is_empty() {
         let told = host.events(&plan);
-        assert_eq!(verdict(&told), RunPhase::Confirmed, "limit {limit}: {told:?}");
-        let generation = if switching { 2 } else { 1 };
+        assert_eq!(verdict(&told), RunPhase::Confirmed, "{what}: {told:?}");
         let receipt = host.observe(&[]).receipt.known().unwrap().clone().unwrap();
-        assert_eq!(receipt.generation, generation, "limit {limit}");
+        assert_eq!(receipt.generation, plan.base_generation + 1, "{what}");
     }
     let observed = host.observe(&plans::specs(&wanted));
     assert!(
         plans::plan_from(&observed, &wanted).steps.is_empty(),
-        "limit {limit}: converged"
+        "{what}: converged"
     );
     let names = |path: &str| {
         let entries = fs::read_dir(host.at(path)).unwrap();
@@ -111,27 +119,27 @@ fn converges(host: &Host, limit: usize) {
         names.sort();
         names
     };
-    assert_eq!(names("/mnt"), ["app", "last", "link", "mark", "old"], "limit {limit}");
-    assert_eq!(names("/mnt/app"), ["new"], "limit {limit}");
+    assert_eq!(names("/mnt"), ["app", "last", "link", "mark", "old"], "{what}");
+    assert_eq!(names("/mnt/app"), ["new"], "{what}");
 
     // No original is forgotten: leaving the configuration brings back what was there before.
     let receipt = observed.receipt.known().unwrap().clone().unwrap();
-    assert_eq!(receipt.entries.len(), wanted.len(), "limit {limit}");
+    assert_eq!(receipt.entries.len(), wanted.len(), "{what}");
     for (spec, _) in &wanted {
         let original = receipt.entries[&spec.id()].original.as_ref();
         match (spec, original) {
             (Spec::Command(_), _) => {}
             (Spec::File(file), Some(State::Path(PathState::File { .. }))) if file.path.as_str() == "/mnt/old" => {}
             (_, Some(State::Path(PathState::Absent))) if spec.id().name != "/mnt/old" => {}
-            (_, original) => panic!("limit {limit}: the original of {} is {original:?}", spec.id()),
+            (_, original) => panic!("{what}: the original of {} is {original:?}", spec.id()),
         }
     }
     assert_eq!(
         verdict(&host.events(&plans::plan(host, &Vec::new()))),
         RunPhase::Confirmed
     );
-    assert_eq!(names("/mnt"), ["mark", "old"], "limit {limit}");
-    assert_eq!(host.read("/mnt/old"), "old\n", "limit {limit}");
+    assert_eq!(names("/mnt"), ["mark", "old"], "{what}");
+    assert_eq!(host.read("/mnt/old"), "old\n", "{what}");
 }
 
 /// The lengths that a whole run's journal has after each of its lines.
@@ -183,4 +191,72 @@ fn a_run_that_died_twice_before_its_verdict_is_merged_once() {
     assert_eq!(recorded.entries, interrupted.entries);
     assert_eq!(verdict(&events(host.attach(run.plan_id, 0), 0)), RunPhase::Interrupted);
     assert!(matches!(host.observe(&[]).receipt, Fact::Known(Some(_))));
+}
+
+/// Everything by which the runner changes the host or its own records.
+const MUTATING: &str = "openat write pwrite64 fchown fchmod ftruncate fsync fdatasync renameat renameat2 mkdirat \
+                        symlinkat unlinkat clone clone3 vfork flock";
+
+/// Runs the plan with the nth call of one kind tampered with. `None` where there is no such call any more.
+fn run_tampered(host: &Host, call: &str, tampering: &str, nth: usize) -> Option<std::process::ExitStatus> {
+    let plan = plans::plan(host, &wanted());
+    let id = host.stage(&plan).to_string();
+    let inject = format!("--inject={call}:{tampering}:when={nth}");
+    let trace = host.at("/tmp").join(format!("provision-agent-strace-{}", host.id()));
+    let strace = [
+        "strace",
+        "--output",
+        trace.to_str().unwrap(),
+        &inject,
+        AGENT,
+        "run",
+        &id,
+    ];
+    let status = host.command(&strace).status().unwrap();
+    let text = fs::read_to_string(&trace).unwrap();
+    fs::remove_file(&trace).unwrap();
+    (text.contains("(INJECTED)") || text.contains("killed by SIGKILL")).then_some(status)
+}
+
+#[test]
+#[ignore = "some hundred runs, and it needs strace"]
+fn a_run_killed_at_any_system_call_that_changes_something_converges() {
+    let mut killed = 0;
+    for call in MUTATING.split_whitespace() {
+        for nth in 1.. {
+            let host = fresh();
+            let Some(status) = run_tampered(&host, call, "signal=KILL", nth) else {
+                break;
+            };
+            assert_eq!(status.signal(), Some(Signal::KILL.as_raw()), "{call} {nth}");
+            killed += 1;
+            converges(&host, nth);
+        }
+    }
+    assert!(killed > 100, "only {killed} runs were killed");
+}
+
+#[test]
+#[ignore = "some hundred runs, and it needs strace"]
+fn a_run_whose_disk_fails_at_any_system_call_ends_in_order_and_the_next_converges() {
+    let mut failed = 0;
+    for call in MUTATING
+        .split_whitespace()
+        .filter(|call| !matches!(*call, "clone" | "clone3" | "vfork"))
+    {
+        for error in ["ENOSPC", "EIO", "EROFS"] {
+            for nth in 1.. {
+                let host = fresh();
+                let Some(status) = run_tampered(&host, call, &format!("error={error}"), nth) else {
+                    break;
+                };
+                failed += 1;
+                assert!(matches!(status.code(), Some(0 | 1)), "{call} {nth} {error}: {status}");
+                let old = host.read("/mnt/old");
+                assert!(matches!(&*old, "old\n" | "replaced\n"), "{call} {nth} {error}: {old:?}");
+                heals(&host, &format!("{call} {nth} {error}"));
+            }
+        }
+    }
+    assert!(failed > 300, "only {failed} calls failed");
 }

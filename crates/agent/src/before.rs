@@ -1,0 +1,136 @@
+//! What was there before a step that is the first to change something: looked at right before it, kept for good, and
+//! put into the receipt. It changes nothing but the agent's own store.
+
+use std::collections::BTreeMap;
+
+use provision_core::model::{
+    AbsPath, Digest, Entry, Fact, Kind, Op, PathState, Plan, Receipt, ResourceId, Spec, State, Step, StepError,
+};
+
+use crate::layout::Layout;
+use crate::{disk, execute, generations, observe};
+
+/// The longest file whose content is kept when it is replaced, in bytes: what a plan could bring back.
+const ORIGINAL_BYTES: u64 = 64 << 20;
+
+/// What a run stands on.
+pub(crate) struct Ground<'a> {
+    /// The agent's own files.
+    pub(crate) layout: &'a Layout,
+    /// The plan.
+    pub(crate) plan: &'a Plan,
+    /// The receipt that the plan was made on.
+    pub(crate) previous: Option<&'a Receipt>,
+    /// What the preconditions' check found.
+    pub(crate) found: &'a BTreeMap<ResourceId, State>,
+}
+
+impl Ground<'_> {
+    fn original(&self, id: &ResourceId) -> Option<&State> {
+        self.previous?.entries.get(id)?.original.as_ref()
+    }
+}
+
+/// The state of what a step is the first to change, right before it: an earlier step of the same run (a package) may have
+/// brought it. The content of a file goes to the store.
+///
+/// # Errors
+/// Where something cannot be seen, or not be kept: then it must not be replaced.
+pub(crate) fn look(ground: &Ground<'_>, step: &Step) -> Result<BTreeMap<ResourceId, State>, StepError> {
+    if matches!(step.op, Op::Forget) {
+        return Ok(BTreeMap::new());
+    }
+    let mut states = BTreeMap::new();
+    let mut specs = Vec::new();
+    for id in step.covers.iter().filter(|id| ground.original(id).is_none()) {
+        let Some(planned) = ground.plan.entries.get(id) else {
+            continue;
+        };
+        if is_kept(id.kind) {
+            specs.push(planned.spec.clone());
+        } else {
+            states.extend(ground.found.get(id).map(|state| (id.clone(), state.clone())));
+        }
+    }
+    for (id, fact) in observe_all(&specs) {
+        match fact {
+            Fact::Known(state) => _ = states.insert(id, state),
+            Fact::Unknown(reason) => {
+                let problem = format!("cannot see {id} before changing it: {}", reason.untrusted());
+                return Err(execute::problem(problem));
+            }
+        }
+    }
+    for (id, state) in &mut states {
+        keep_content(ground.layout, id, state)?;
+    }
+    Ok(states)
+}
+
+/// Of what was there before a step that failed, what is no longer so: the step changed it before it failed.
+pub(crate) fn changed(ground: &Ground<'_>, mut before: BTreeMap<ResourceId, State>) -> BTreeMap<ResourceId, State> {
+    let ids = before.keys().filter(|id| is_kept(id.kind));
+    let specs: Vec<Spec> = ids
+        .filter_map(|id| Some(ground.plan.entries.get(id)?.spec.clone()))
+        .collect();
+    let now = observe_all(&specs);
+    before.retain(|id, before| match now.get(id) {
+        Some(Fact::Known(now)) => now.fingerprint() != before.fingerprint(),
+        Some(Fact::Unknown(_)) | None => false,
+    });
+    before
+}
+
+/// How the resources of a finished step stand in the receipt.
+pub(crate) fn entries(
+    ground: &Ground<'_>,
+    step: &Step,
+    mut before: BTreeMap<ResourceId, State>,
+) -> BTreeMap<ResourceId, Option<Entry>> {
+    let mut entry = |id: &ResourceId| {
+        let planned = ground.plan.entries.get(id)?;
+        let original = ground.original(id).cloned().or_else(|| before.remove(id));
+        Some(generations::entry(planned, original))
+    };
+    step.covers.iter().map(|id| (id.clone(), entry(id))).collect()
+}
+
+/// Whether there is anything of this kind that could be put back. To ask the others again takes time, and a guard's process.
+const fn is_kept(kind: Kind) -> bool {
+    match kind {
+        Kind::Command | Kind::Probe => false,
+        Kind::Group
+        | Kind::User
+        | Kind::Package
+        | Kind::Directory
+        | Kind::File
+        | Kind::Symlink
+        | Kind::Sysctl
+        | Kind::Unit => true,
+    }
+}
+
+fn observe_all(specs: &[Spec]) -> BTreeMap<ResourceId, Fact<State>> {
+    if specs.is_empty() {
+        return BTreeMap::new();
+    }
+    observe::observe(specs)
+}
+
+/// Saves the content of a file that was there, and drops its text, which the content says already.
+fn keep_content(layout: &Layout, id: &ResourceId, state: &mut State) -> Result<(), StepError> {
+    let State::Path(PathState::File { content, text, .. }) = state else {
+        return Ok(());
+    };
+    *text = None;
+    let path = AbsPath::new(&*id.name).map_err(|error| execute::failure(&error))?;
+    let bytes = disk::read_file(&path, ORIGINAL_BYTES).map_err(|error| execute::failure(&error))?;
+    match bytes {
+        Some(bytes) if Digest::of(&bytes) == content.sha256 => {
+            generations::store(layout, &content.sha256, &bytes).map_err(|error| execute::failure(&error))
+        }
+        _ => Err(execute::problem(format!(
+            "{path} changes while its content is being saved"
+        ))),
+    }
+}
