@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use provision_core::model::{Digest, Holder, HostName, HostText, ResourceId, RunEvent, StepError};
 
-use crate::drive::ReachError;
+use crate::reach::ReachError;
 
 /// One event of work on hosts that ends with a `T` per host. Each host has any number of [`Event::Progress`] and then
 /// exactly one [`Event::Finished`], whatever happens to it.

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod drive;
 pub mod events;
 pub mod load;
+pub mod reach;
 pub mod report;
 pub mod saved;
 pub mod stop;

@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-use provision_core::model::{Connection, Digest, PLAN_FORMAT, Plan};
+use provision_core::model::{Connection, Digest, HostText, PLAN_FORMAT, Plan};
 use serde::{Deserialize, Serialize};
 
 /// The version of the file's form. It changes when a reader of the old form would misread the new one.
@@ -162,7 +162,7 @@ pub fn read(path: &Path) -> Result<Vec<SavedPlan>, ReadPlanError> {
     let format_differs = |format| ReadPlanError::Format {
         path: path.to_owned(),
         format,
-        version: crate::report::words::safe(&header.version),
+        version: HostText::new(header.version.as_str()).escaped(),
     };
     if header.format != FORMAT {
         return Err(format_differs(header.format));

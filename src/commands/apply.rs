@@ -87,10 +87,15 @@ async fn from_hosts(root: Option<&Path>, args: &Apply, ui: &Ui, stop: &Stop) -> 
                 }
             }
             Err(error) => {
-                if !ui.json() {
-                    ui.warn(&error::reach_text(host.as_str(), &error, ui.talk()));
-                }
                 work.ended.insert(host, HostOutcome::Unreachable(error));
+            }
+        }
+    }
+    if !work.jobs.is_empty() && !ui.json() {
+        // Whoever is asked must know which hosts are not among them; the recap tells of it again, and alone otherwise.
+        for (host, end) in &work.ended {
+            if let HostOutcome::Unreachable(error) = end {
+                ui.warn(&error::reach_text(host.as_str(), error, ui.talk()));
             }
         }
     }
@@ -119,7 +124,6 @@ fn options(connect: &Connect) -> Options {
     Options {
         parallel: connect.parallel,
         timeout: connect.timeout,
-        root: std::path::PathBuf::from("."),
     }
 }
 

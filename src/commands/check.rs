@@ -12,8 +12,9 @@ use crate::report::{findings, words};
 pub(super) fn run(root: Option<&Path>, ui: &Ui) -> Result<Exit, CommandError> {
     if ui.json() {
         let found = resolution(root)?;
-        ui.result(&findings::json(&found));
-        return Ok(if found.has_errors() { Exit::Refused } else { Exit::Done });
+        let exit = if found.has_errors() { Exit::Refused } else { Exit::Done };
+        ui.result(&findings::json(&found, exit));
+        return Ok(exit);
     }
     let fleet = Fleet::load(root, ui)?;
     let resources = fleet.hosts.values().map(|desired| desired.resources.len()).sum();

@@ -100,7 +100,6 @@ impl Fleet {
         Options {
             parallel: connect.parallel,
             timeout: connect.timeout,
-            root: self.root.clone(),
         }
     }
 }

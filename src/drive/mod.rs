@@ -2,7 +2,6 @@
 //! what a host should be, and prints nothing: it tells of everything in [`crate::events`].
 
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +15,10 @@ use crate::stop::Stop;
 mod exec;
 mod follow;
 mod look;
-mod reach;
+
 mod session;
 
-pub use reach::{ReachError, ReachStage};
+pub use crate::reach::{ReachError, ReachStage};
 
 /// How hosts are driven.
 #[derive(Clone, Debug)]
@@ -28,8 +27,6 @@ pub struct Options {
     pub parallel: NonZeroUsize,
     /// How long it may take from the first packet to a session with the agent.
     pub timeout: Duration,
-    /// The project's root.
-    pub root: PathBuf,
 }
 
 /// A host to talk to, where there is no plan.

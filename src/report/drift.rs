@@ -147,6 +147,7 @@ pub fn total_text(plans: &[&Plan], unreachable: usize, palette: Palette) -> Stri
     let drifted = plans.iter().filter(|plan| !is_clean(plan)).count();
     let all = words::count(plans.len(), "host");
     let mut text = match drifted {
+        0 if plans.is_empty() => format!("{} not known", paint(palette.title(), "Drift:")),
         0 => format!("{} none on {all}", paint(palette.title(), "Drift:")),
         drifted => format!("{} {drifted} of {all}", paint(palette.title(), "Drift:")),
     };

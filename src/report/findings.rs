@@ -4,10 +4,13 @@
 use provision_core::config::{Severity, render, to_json};
 use provision_core::resolve::Resolution;
 
+use serde_json::json;
+
 use super::error::CommandError;
-use super::json::document;
+use super::json::{FORMAT_VERSION, document};
 use super::style::paint;
 use super::words;
+use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 
 /// Every finding, with its line underlined.
@@ -36,6 +39,13 @@ pub fn error(resolution: &Resolution, ui: &Ui) -> CommandError {
 
 /// The findings for programs: the document of `check --json`.
 #[must_use]
-pub fn json(resolution: &Resolution) -> String {
-    document(&to_json(&resolution.diagnostics, &resolution.sources))
+pub fn json(resolution: &Resolution, exit: Exit) -> String {
+    let found = to_json(&resolution.diagnostics, &resolution.sources);
+    document(&json!({
+        "format_version": FORMAT_VERSION,
+        "command": "check",
+        "version": env!("CARGO_PKG_VERSION"),
+        "diagnostics": found["diagnostics"],
+        "exit_code": exit.code(),
+    }))
 }

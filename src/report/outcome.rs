@@ -74,7 +74,11 @@ pub fn details(host: &HostName, outcome: &HostOutcome) -> Option<Vec<String>> {
             format!("to watch it: provision attach {host}"),
         ],
         HostOutcome::Unreachable(error) => {
-            let hints = error.hints.iter().flat_map(|hint| hint.lines()).map(words::safe);
+            let hints = error.hints.iter().flat_map(|hint| {
+                let mut word = "hint: ";
+                hint.lines()
+                    .map(move |line| format!("{}{}", std::mem::replace(&mut word, "      "), words::safe(line)))
+            });
             std::iter::once(error::reach_line(error)).chain(hints).collect()
         }
         HostOutcome::Unknown { plan_id, error } => vec![

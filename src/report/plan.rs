@@ -197,7 +197,9 @@ pub fn total_text(plans: &[&Plan], unreachable: usize, palette: Palette) -> Stri
         .map(|plan| Counts::of(plan))
         .fold(Counts::default(), Counts::and);
     let word = paint(palette.title(), "Plan:");
-    let mut text = if counts.changes() + counts.blockers == 0 {
+    let mut text = if plans.is_empty() {
+        format!("{word} none")
+    } else if counts.changes() + counts.blockers == 0 {
         let hosts = words::count(plans.len(), "host");
         format!("{word} nothing to do; {hosts} up to date")
     } else {
@@ -269,7 +271,8 @@ mod tests {
     fn totals() {
         let (full, empty) = (sample::full(), sample::empty("web-2"));
         for (plans, unreachable, expected) in [
-            (&[&empty][..], 0, "Plan: nothing to do; 1 host up to date\n"),
+            (&[][..], 2, "Plan: none; 2 hosts not reached\n"),
+            (&[&empty], 0, "Plan: nothing to do; 1 host up to date\n"),
             (
                 &[&full],
                 0,

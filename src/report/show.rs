@@ -98,11 +98,13 @@ fn attributes(spec: &Spec) -> Vec<(String, String)> {
         Value::Object(fields) => Some(fields),
         _ => None,
     });
+    let mut fields = fields.unwrap_or_default();
+    if let Spec::File(file) = spec {
+        let content = format!("{} bytes, sha256 {}", file.content.size, file.content.sha256.short());
+        fields.insert("content".to_owned(), Value::String(content));
+    }
     let named = |name: &str| matches!(name, "name" | "path" | "key");
-    flat(fields.unwrap_or_default())
-        .into_iter()
-        .filter(|(name, _)| !named(name))
-        .collect()
+    flat(fields).into_iter().filter(|(name, _)| !named(name)).collect()
 }
 
 fn flat(fields: Map<String, Value>) -> Vec<(String, String)> {
@@ -110,6 +112,7 @@ fn flat(fields: Map<String, Value>) -> Vec<(String, String)> {
         .into_iter()
         .filter_map(|(name, value)| {
             let value = match value {
+                Value::Null | Value::Bool(false) if matches!(name.as_str(), "sensitive" | "system") => return None,
                 Value::Null => return None,
                 Value::String(text) => text,
                 Value::Array(items) if items.is_empty() => return None,

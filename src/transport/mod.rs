@@ -10,7 +10,7 @@ use std::time::Duration;
 use provision_core::model::{Connection, HostName};
 use provision_ssh::{ConnectError, ConnectErrorKind, Deadlines, Environment, ExecError, Stage, Target};
 
-use crate::drive::{ReachError, ReachStage};
+use crate::reach::{ReachError, ReachStage};
 
 pub use agent::{Agent, AgentError};
 pub use quote::quote;

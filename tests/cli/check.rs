@@ -31,7 +31,13 @@ fn the_root_is_found_from_below_and_taken_as_given() {
     let root = project.path().to_str().unwrap();
     for args in [&["check", "-C", root][..], &["--root", root, "check"]] {
         assert!(
-            project.command(args).current_dir("/").status().unwrap().success(),
+            project
+                .command(args)
+                .current_dir("/")
+                .output()
+                .unwrap()
+                .status
+                .success(),
             "{args:?}"
         );
     }

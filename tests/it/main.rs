@@ -4,3 +4,4 @@
 mod faults;
 mod kinds;
 mod lab;
+mod walls;
