@@ -1,3 +1,5 @@
+//! The link does to a stream what it is told, and nothing else.
+
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
