@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use provision_core::model::{HostName, Plan};
 
+use super::fleet::options;
 use super::survey::Survey;
 use super::watch::watch;
-use crate::cli::args::{Apply, Connect, Selection};
+use crate::cli::args::{Apply, Selection};
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 use crate::drive::{self, Job, Options};
@@ -77,7 +78,7 @@ async fn from_hosts(root: Option<&Path>, args: &Apply, ui: &Ui, stop: &Stop) -> 
     };
     let survey = Survey::take(root, &selection, &args.connect, ui, stop).await?;
     show(&survey.plans(), survey.unreachable(), args, ui);
-    let options = survey.fleet.options(&args.connect);
+    let options = options(&args.connect);
     let mut work = Work::default();
     for (host, found) in survey.found {
         match found {
@@ -118,13 +119,6 @@ fn from_file(file: &Path, args: &Apply, ui: &Ui) -> Result<(Work, Options), Comm
         work.add(saved.connection, Arc::new(saved.plan));
     }
     Ok((work, options(&args.connect)))
-}
-
-fn options(connect: &Connect) -> Options {
-    Options {
-        parallel: connect.parallel,
-        timeout: connect.timeout,
-    }
 }
 
 impl Work {

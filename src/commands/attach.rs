@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::fleet::{Fleet, target};
+use super::fleet::{Fleet, options, target};
 use super::watch::watch;
 use crate::cli::args::Attach as Args;
 use crate::cli::exit::Exit;
@@ -14,8 +14,8 @@ use crate::stop::Stop;
 
 /// Runs the command.
 pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
-    let (fleet, desired) = Fleet::load_one(root, &args.host, ui)?;
-    let events = drive::attach(target(&desired), args.plan, &fleet.options(&args.connect), stop);
+    let desired = Fleet::load_one(root, &args.host, ui)?;
+    let events = drive::attach(target(&desired), args.plan, &options(&args.connect), stop);
     let hosts = [desired.host.clone()];
     Ok(watch(events, &hosts, &BTreeMap::new(), BTreeMap::new(), ui, stop).await)
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::fleet::{Fleet, target};
+use super::fleet::{Fleet, options, target};
 use crate::cli::args::{Exec as Args, Selection};
 use crate::cli::exit::{Exit, combine};
 use crate::cli::ui::Ui;
@@ -28,7 +28,7 @@ pub(super) async fn run(root: Option<&Path>, args: Args, ui: &Ui, stop: &Stop) -
     // With one host, its output is the result as it is: nobody has to tell hosts apart.
     let alone = hosts.len() == 1;
     let targets = hosts.iter().map(|desired| target(desired)).collect();
-    let mut events = drive::exec(targets, args.argv, &fleet.options(&args.connect), stop);
+    let mut events = drive::exec(targets, args.argv, &options(&args.connect), stop);
     let mut exits = Vec::new();
     loop {
         let event = tokio::select! {

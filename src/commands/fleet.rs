@@ -76,31 +76,28 @@ impl Fleet {
             .collect())
     }
 
-    /// A fleet of the one host of that name.
-    pub(super) fn load_one(root: Option<&Path>, name: &str, ui: &Ui) -> Result<(Self, Arc<Desired>), CommandError> {
+    /// The one host of that name.
+    pub(super) fn load_one(root: Option<&Path>, name: &str, ui: &Ui) -> Result<Arc<Desired>, CommandError> {
         let selection = Selection {
             hosts: vec![name.to_owned()],
             ..Selection::default()
         };
         let fleet = Self::load_selected(root, &selection, ui)?;
         match fleet.hosts.values().collect::<Vec<_>>().as_slice() {
-            [host] => {
-                let host = Arc::clone(host);
-                Ok((fleet, host))
-            }
+            [host] => Ok(Arc::clone(host)),
             hosts => {
                 let error = format!("{name:?} fits {} hosts, and this command takes one", hosts.len());
                 Err(CommandError::refused(error))
             }
         }
     }
+}
 
-    /// How hosts are driven.
-    pub(super) fn options(&self, connect: &Connect) -> Options {
-        Options {
-            parallel: connect.parallel,
-            timeout: connect.timeout,
-        }
+/// How hosts are driven.
+pub(super) const fn options(connect: &Connect) -> Options {
+    Options {
+        parallel: connect.parallel,
+        timeout: connect.timeout,
     }
 }
 

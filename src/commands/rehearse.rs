@@ -2,14 +2,14 @@
 //! the fleet.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use provision_core::model::{Connection, Desired, HostName, Kind, ResourceId, Spec};
 use provision_rehearse::{BaseOptions, HostOptions, Missing, Progress, Release, ThrowawayHost};
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, options};
 use super::survey::Survey;
 use super::watch::watch;
 use crate::cli::args::{Connect, Rehearse as Args};
@@ -46,7 +46,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
         return Err(CommandError::interrupted());
     }
     let mut rehearsal = Rehearsal {
-        fleet,
+        root: fleet.root,
         hosts,
         args,
         ui,
@@ -144,7 +144,7 @@ fn instead(desired: &Desired, host: &ThrowawayHost) -> Desired {
 }
 
 struct Rehearsal<'a> {
-    fleet: Fleet,
+    root: PathBuf,
     hosts: Vec<Stage>,
     args: &'a Args,
     ui: &'a Ui,
@@ -195,12 +195,8 @@ impl Rehearsal<'_> {
     }
 
     async fn look(&self) -> Result<Survey, CommandError> {
-        let fleet = Fleet {
-            root: self.fleet.root.clone(),
-            hosts: BTreeMap::new(),
-        };
         let selected = self.hosts.iter().map(|stage| Arc::clone(&stage.desired)).collect();
-        Survey::look(fleet, selected, &self.connect, self.ui, self.stop).await
+        Survey::look(&self.root, selected, &self.connect, self.ui, self.stop).await
     }
 
     fn view(&self) -> PlanView {
@@ -250,7 +246,7 @@ impl Rehearsal<'_> {
             .map(|job| (job.plan.host.clone(), Arc::clone(&job.plan)))
             .collect();
         let hosts: Vec<_> = plans.keys().chain(ended.keys()).cloned().collect();
-        let options = self.fleet.options(&self.connect);
+        let options = options(&self.connect);
         let events = drive::apply(jobs, &options, self.stop);
         if watch(events, &hosts, &plans, ended, self.ui, self.stop).await != Exit::Done {
             for host in plans.into_keys() {

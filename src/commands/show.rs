@@ -11,7 +11,7 @@ use crate::report::show;
 
 /// Runs the command.
 pub(super) fn run(root: Option<&Path>, args: &Args, ui: &Ui) -> Result<Exit, CommandError> {
-    let (_, desired) = Fleet::load_one(root, &args.host, ui)?;
+    let desired = Fleet::load_one(root, &args.host, ui)?;
     if ui.json() {
         ui.result(&show::show_json(&desired));
     } else {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use provision_core::model::{Desired, Spec, UnitName};
 
-use super::fleet::{Fleet, target};
+use super::fleet::{Fleet, options, target};
 use crate::cli::args::Status as Args;
 use crate::cli::exit::{Exit, combine};
 use crate::cli::ui::Ui;
@@ -25,7 +25,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
         .values()
         .map(|desired| (target(desired), units(desired)))
         .collect();
-    let mut events = drive::status(targets, &fleet.options(&args.connect), stop);
+    let mut events = drive::status(targets, &options(&args.connect), stop);
     let mut statuses = BTreeMap::new();
     loop {
         let event = tokio::select! {

@@ -1,12 +1,13 @@
 //! Looks at hosts and plans each as soon as it is seen. It shows nothing but that it is at work.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use provision_core::model::{Desired, HostName, Plan};
 use provision_core::plan::plan;
 
-use super::fleet::Fleet;
+use super::fleet::{Fleet, options};
 use crate::applier::applier;
 use crate::cli::args::{Connect, Selection};
 use crate::cli::exit::Exit;
@@ -19,8 +20,6 @@ use crate::stop::Stop;
 
 /// What was found of each selected host.
 pub(super) struct Survey {
-    /// The project.
-    pub fleet: Fleet,
     /// The hosts as they should be.
     pub desired: BTreeMap<HostName, Arc<Desired>>,
     /// Their plans, or why they could not be reached.
@@ -30,7 +29,7 @@ pub(super) struct Survey {
 impl Survey {
     /// Reads the project, looks at the selected hosts, and plans them.
     pub(super) async fn take(
-        root: Option<&std::path::Path>,
+        root: Option<&Path>,
         selection: &Selection,
         connect: &Connect,
         ui: &Ui,
@@ -38,12 +37,12 @@ impl Survey {
     ) -> Result<Self, CommandError> {
         let fleet = Fleet::load_selected(root, selection, ui)?;
         let selected = fleet.hosts.values().cloned().collect();
-        Self::look(fleet, selected, connect, ui, stop).await
+        Self::look(&fleet.root, selected, connect, ui, stop).await
     }
 
-    /// Looks at these hosts, and plans them.
+    /// Looks at these hosts of the project with this root, and plans them.
     pub(super) async fn look(
-        fleet: Fleet,
+        root: &Path,
         selected: Vec<Arc<Desired>>,
         connect: &Connect,
         ui: &Ui,
@@ -53,10 +52,10 @@ impl Survey {
             .iter()
             .map(|desired| (desired.host.clone(), desired.clone()))
             .collect();
-        let options = fleet.options(connect);
+        let options = options(connect);
         let mut view = LookingView::new(ui, selected.len());
         // git is asked while hosts are being connected to.
-        let applier = applier(&fleet.root);
+        let applier = applier(root);
         let mut events = drive::look(selected, &options, stop);
         let applier = applier.await;
         let mut found = BTreeMap::new();
@@ -76,7 +75,7 @@ impl Survey {
                 None => break,
             }
         }
-        Ok(Self { fleet, desired, found })
+        Ok(Self { desired, found })
     }
 
     /// The plans of the hosts that were reached.

@@ -1,6 +1,8 @@
 //! The program as a user runs it, as far as that goes without a host: help, exit codes, errors, JSON, saved plans,
 //! closed streams. What needs a host is tested on real ones.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod apply;
 mod check;
 mod help;
