@@ -66,7 +66,7 @@ pub(super) fn required<T: Scalar>(
 /// The finding that a key is missing.
 #[must_use]
 pub(super) fn missing(key: &str, of: &str, noun: &str, span: Span, table: &Table) -> Diagnostic {
-    let message = format!("{of} needs `{key}`, {noun}");
+    let message = format!("{of} needs `{key}`: {noun}");
     let diagnostic = Diagnostic::error(Code::MissingKey, message, span, format!("`{key}` is missing"));
     let meant = nearest(key, table.entries.iter().map(|entry| entry.key.value.as_str()));
     diagnostic.help_if(meant.map(|meant| format!("is `{meant}` meant to be `{key}`?")))

@@ -27,7 +27,7 @@ impl Severity {
 }
 
 /// A place with a few words on what is there.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Label {
     /// The place.
     pub span: Span,
@@ -110,15 +110,6 @@ impl Diagnostic {
         self.help = help.or(self.help);
         self
     }
-
-    /// Whether two findings are the same one, found for different hosts.
-    #[must_use]
-    pub fn same_as(&self, other: &Self) -> bool {
-        self.code == other.code
-            && self.primary == other.primary
-            && self.message == other.message
-            && self.secondary == other.secondary
-    }
 }
 
 /// The one of `names` that was most likely meant by `typed`, as a sentence to paste: "did you mean `x`?".
@@ -129,15 +120,15 @@ pub fn did_you_mean<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -
 /// The one of `names` that was most likely meant by `typed`. Equal distances are decided by the alphabet, so that the
 /// answer does not depend on any order.
 pub fn nearest<'a>(typed: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    // Words that share a third of their letters are no typing errors of each other.
-    let limit = typed.chars().count().max(3) / 3;
+    // A typing error changes few letters, and leaves most of a short word alone.
+    let limit = (typed.chars().count() / 3).clamp(1, 3);
     let folded = |text: &str| text.to_lowercase().replace('-', "_");
     let typed_folded = folded(typed);
     names
         .into_iter()
-        .filter(|name| name.len().abs_diff(typed.len()) <= limit.max(1) + 2)
+        .filter(|name| name.len().abs_diff(typed.len()) <= limit + 2)
         .map(|name| (strsim::osa_distance(&typed_folded, &folded(name)), name))
-        .filter(|(distance, name)| *distance <= limit.max(1) && !name.is_empty())
+        .filter(|(distance, name)| *distance <= limit && !name.is_empty())
         .min()
         .map(|(_, name)| name)
 }

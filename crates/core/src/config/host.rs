@@ -36,6 +36,8 @@ pub struct Host {
     pub resources: Vec<Declaration>,
     /// Whether something is wrong with the file itself.
     pub broken: bool,
+    /// Whether it is not even TOML, so that nothing can be said about what is missing in it.
+    pub unreadable: bool,
 }
 
 /// The keys of a host file that are no table of resources.
@@ -75,6 +77,7 @@ impl Host {
             settings: settings(document, found),
             resources: declarations(document, found),
             broken: false,
+            unreadable: false,
         };
         read.broken = found.len() > before;
         read

@@ -1,6 +1,6 @@
 //! Modules as they are written. Which hosts use them, and with what values, is not known here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::Code;
 use super::decode;
@@ -9,7 +9,7 @@ use super::option::OptionDeclaration;
 use super::resource::{Declaration, declarations};
 use super::setting::{Setting, settings};
 use super::source::Spanned;
-use super::tree::{Table, Value};
+use super::tree::{Entry, Table, Value};
 
 /// A module as it is written.
 #[derive(Clone, Debug)]
@@ -30,8 +30,12 @@ pub struct Module {
     pub asserts: Vec<Assert>,
     /// Its resources, in the order of the file.
     pub resources: Vec<Declaration>,
+    /// The names of options whose declaration could not be read.
+    pub unread_options: BTreeSet<String>,
     /// Whether something is wrong with it whatever the host.
     pub broken: bool,
+    /// Whether it is not even TOML, so that nothing can be said about what is missing in it.
+    pub unreadable: bool,
 }
 
 /// Something that must hold.
@@ -62,20 +66,35 @@ impl Module {
             settings: settings(document, found),
             asserts: asserts(document, found),
             resources: declarations(document, found),
+            unread_options: BTreeSet::new(),
             broken: false,
+            unreadable: false,
         };
+        module.unread_options = option_entries(document)
+            .iter()
+            .map(|entry| entry.key.value.clone())
+            .filter(|name| !module.options.contains_key(name))
+            .collect();
         module.broken = found.len() > before;
         module
     }
 }
 
 fn options(document: &Table, found: &mut Vec<Diagnostic>) -> BTreeMap<String, OptionDeclaration> {
-    let table = document
-        .get("options")
-        .and_then(|entry| decode::table(&entry.node, "a table of options by name", found));
-    let entries = table.map_or(&[][..], |table| &table.entries);
-    let read = entries.iter().filter_map(|entry| OptionDeclaration::read(entry, found));
+    if let Some(entry) = document.get("options") {
+        decode::table(&entry.node, "a table of options by name", found);
+    }
+    let read = option_entries(document)
+        .iter()
+        .filter_map(|entry| OptionDeclaration::read(entry, found));
     read.map(|option| (option.name.value.clone(), option)).collect()
+}
+
+fn option_entries(document: &Table) -> &[Entry] {
+    match document.get("options").map(|entry| &entry.node.value) {
+        Some(Value::Table(table)) => &table.entries,
+        _ => &[],
+    }
 }
 
 fn asserts(document: &Table, found: &mut Vec<Diagnostic>) -> Vec<Assert> {

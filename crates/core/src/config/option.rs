@@ -8,7 +8,7 @@ use crate::model::{AbsPath, Millis};
 
 use super::code::Code;
 use super::decode;
-use super::diagnostic::{Diagnostic, did_you_mean};
+use super::diagnostic::{Diagnostic, did_you_mean, nearest};
 use super::scalar::{Port, Problem, Scalar, is_template, shown};
 use super::source::{Span, Spanned};
 use super::tree::{Entry, Node, Table, Value};
@@ -384,7 +384,7 @@ impl OptionDeclaration {
         let message = format!("`{name}` is {wrong}, which is none of {}", list.join(", "));
         let diagnostic = Diagnostic::error(Code::OutOfBounds, message, span, "not one of them");
         let wrong = wrong.to_string();
-        let help = did_you_mean(&wrong, list.iter().map(String::as_str));
+        let help = nearest(&wrong, list.iter().map(String::as_str)).map(|meant| format!("did you mean {meant}?"));
         Some(diagnostic.also(possible.span, "declared here").help_if(help))
     }
 }

@@ -51,7 +51,11 @@ fn read_host(project: &mut Project, path: &str, name: &str, bytes: &[u8]) {
     let unreadable = diagnostics.len() > before;
     match HostName::new(name) {
         Ok(name) => {
-            let mut host = Host::read(name.clone(), path.to_owned(), &document, diagnostics);
+            // What is left of a file that is not TOML would only give findings that follow from that.
+            let mut scratch = Vec::new();
+            let found = if unreadable { &mut scratch } else { &mut *diagnostics };
+            let mut host = Host::read(name.clone(), path.to_owned(), &document, found);
+            host.unreadable = unreadable;
             host.broken |= unreadable;
             project.hosts.insert(name, host);
         }
@@ -78,7 +82,10 @@ fn read_module(project: &mut Project, path: &str, name: &str, bytes: &[u8]) {
         diagnostics.push(misnamed(sources, path, message));
         return;
     }
-    let mut module = Module::read(name.to_owned(), path.to_owned(), &document, diagnostics);
+    let mut scratch = Vec::new();
+    let found = if unreadable { &mut scratch } else { &mut *diagnostics };
+    let mut module = Module::read(name.to_owned(), path.to_owned(), &document, found);
+    module.unreadable = unreadable;
     module.broken |= unreadable;
     project.modules.insert(name.to_owned(), module);
 }

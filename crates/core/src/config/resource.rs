@@ -129,6 +129,11 @@ pub const fn noun(kind: Kind) -> &'static str {
 
 fn declaration(kind: Kind, entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Declaration> {
     let name = entry.key.clone();
+    if let Value::Table(table) = &entry.node.value
+        && dotted_by_mistake(kind, &name, table, found)
+    {
+        return None;
+    }
     if !is_template(&name.value)
         && let Err(problem) = schema::check_name(kind, &name.value)
     {
@@ -136,9 +141,6 @@ fn declaration(kind: Kind, entry: &Entry, found: &mut Vec<Diagnostic>) -> Option
     }
     let fields = match (&entry.node.value, schema::short_form(kind)) {
         (Value::Table(table), _) => {
-            if dotted_by_mistake(kind, &name, table, found) {
-                return None;
-            }
             check_rules(kind, &name, table, found);
             fields(kind, table, found)
         }
@@ -164,12 +166,13 @@ fn declaration(kind: Kind, entry: &Entry, found: &mut Vec<Diagnostic>) -> Option
 /// `net.ipv4.ip_forward = 1` without quotes is three tables in each other. That is the most common mistake of all here.
 fn dotted_by_mistake(kind: Kind, name: &Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) -> bool {
     let dotted = matches!(kind, Kind::Sysctl | Kind::Unit) && !name.value.contains('.');
-    let (Some(entry), true) = (table.entries.first(), dotted) else {
+    let known = |key: &str| schema::fields(kind).iter().any(|field| field.name == key);
+    let unknown = table.entries.iter().find(|entry| !known(&entry.key.value));
+    let (Some(entry), true) = (unknown, dotted) else {
         return false;
     };
     let mut whole = vec![name.value.clone(), entry.key.value.clone()];
     let mut inner = &entry.node;
-    let known = |key: &str| schema::fields(kind).iter().any(|field| field.name == key);
     while let Value::Table(table) = &inner.value
         && let Some(entry) = table.entries.first()
         && !known(&entry.key.value)
@@ -217,7 +220,7 @@ fn check(field: &Field, node: &Node, found: &mut Vec<Diagnostic>) {
 }
 
 fn check_rules(kind: Kind, name: &Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) {
-    let of = format!("{} `{}`", noun(kind), shown(&name.value));
+    let of = format!("{kind} `{}`", shown(&name.value));
     for rule in rules(kind) {
         match rule {
             Rule::Needs(key) => {
@@ -226,8 +229,8 @@ fn check_rules(kind: Kind, name: &Spanned<String>, table: &Table, found: &mut Ve
                         .iter()
                         .find(|field| field.name == *key)
                         .map_or("", |field| field.doc);
-                    let doc = doc.trim_end_matches('.');
-                    found.push(decode::missing(key, &of, &format!("({doc})"), name.span, table));
+                    let doc = lowered(doc.trim_end_matches('.'));
+                    found.push(decode::missing(key, &of, &doc, name.span, table));
                 }
             }
             Rule::ExactlyOne(keys, example) => {
@@ -247,6 +250,13 @@ fn check_rules(kind: Kind, name: &Spanned<String>, table: &Table, found: &mut Ve
             }
         }
     }
+}
+
+/// A sentence as the rest of another.
+fn lowered(sentence: &str) -> String {
+    let mut letters = sentence.chars();
+    let first = letters.next().map(|first| first.to_lowercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }
 
 fn at_most_one(keys: &[&str], of: &str, table: &Table, found: &mut Vec<Diagnostic>) {

@@ -109,9 +109,10 @@ impl Scalar for bool {
             Value::Bool(truth) => Ok(*truth),
             Value::String(text) => {
                 let problem = Problem::wrong_type(Self::NOUN, value);
-                Err(match Self::from_text(text) {
-                    Ok(truth) => problem.help(format!("write it without quotes: {truth}")),
-                    Err(_) => problem,
+                Err(match text.to_lowercase().as_str() {
+                    "true" | "yes" | "on" => problem.help("write true, without quotes"),
+                    "false" | "no" | "off" => problem.help("write false, without quotes"),
+                    _ => problem,
                 })
             }
             other => Err(Problem::wrong_type(Self::NOUN, other)),

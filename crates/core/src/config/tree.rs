@@ -98,8 +98,14 @@ pub(super) fn parse(path: &str, bytes: &[u8], sources: &mut SourceMap, found: &m
     };
     let source = sources.add(path, text);
     let (document, errors) = DeTable::parse_recoverable(text);
+    // Only the first finding of a line is worth reading, and none after an open bracket, which swallows what follows it.
+    let mut last_line = None;
     for error in errors {
         let range = error.span().unwrap_or(text.len()..text.len());
+        let line = sources.position(source, Span::new(source, range.clone()).start).0;
+        if last_line.replace(line) == Some(line) {
+            continue;
+        }
         let label = if range.start >= text.trim_end().len() {
             "the file ends here"
         } else {
@@ -112,6 +118,9 @@ pub(super) fn parse(path: &str, bytes: &[u8], sources: &mut SourceMap, found: &m
             Span::new(source, range),
             label,
         ));
+        if error.message().contains("array") || error.message().contains("inline table") {
+            break;
+        }
     }
     table(document.get_ref(), source, found)
 }
@@ -262,7 +271,7 @@ mod tests {
         let mut found = Vec::new();
         parse(
             "a.toml",
-            b"a = \nb = 1\nc = [1,,2]\n",
+            b"a = \nb = 1\nc = \"x\n",
             &mut SourceMap::default(),
             &mut found,
         );

@@ -25,6 +25,9 @@ pub(super) struct Shared<'a> {
 
 /// Resolves one host; `None` where it cannot be, with the reason in `found` or in what was found when the files were read.
 pub(super) fn resolve(host: &Host, shared: &mut Shared<'_>, found: &mut Vec<Diagnostic>) -> Option<Desired> {
+    if host.unreadable {
+        return None;
+    }
     let (modules, sound) = shared.imports.of_host(shared.project, host, found);
     let broken = host.broken || !sound || modules.values().any(|module| module.broken);
     let mut renderer = Renderer {

@@ -16,7 +16,7 @@ impl<'a> Imports<'a> {
     /// Looks at all modules once, and reports unknown imports and cycles among them.
     pub(super) fn of(project: &'a Project, found: &mut Vec<Diagnostic>) -> Self {
         let mut broken = BTreeSet::new();
-        for module in project.modules.values() {
+        for module in project.modules.values().filter(|module| !module.unreadable) {
             for import in &module.imports {
                 if !project.modules.contains_key(&import.value) {
                     found.push(unknown(project, import));

@@ -74,6 +74,7 @@ impl<'a> Locals<'a> {
             .filter(|rest| paths.iter().any(|path| path == rest));
         let help = match meant {
             Some(rest) => Some(format!("the path is relative to files/ already: \"{rest}\"")),
+            None if paths.contains(&path.value) => None,
             None => did_you_mean(&path.value, paths.iter().map(String::as_str)),
         };
         found.push(Diagnostic::error(code, message, path.span, "").help_if(help));

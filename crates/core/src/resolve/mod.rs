@@ -14,9 +14,9 @@ mod render;
 mod template;
 mod unit_text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::config::{Diagnostic, Project, Severity, SourceMap, Sources, load};
+use crate::config::{Code, Diagnostic, Host, Label, Project, Severity, SourceMap, Sources, load};
 use crate::model::{Desired, HostName};
 
 /// What all hosts should be, and all that is wrong.
@@ -57,10 +57,12 @@ pub fn resolve(project: Project, sources: &Sources<'_>, wanted: impl Fn(&HostNam
     let mut resolution = Resolution {
         hosts: BTreeMap::new(),
         hosts_with_errors: BTreeSet::new(),
-        diagnostics: std::mem::take(&mut project.diagnostics),
+        diagnostics: Vec::new(),
         sources: std::mem::take(&mut project.sources),
     };
-    let imports = imports::Imports::of(&project, &mut resolution.diagnostics);
+    let mut found = std::mem::take(&mut project.diagnostics);
+    let imports = imports::Imports::of(&project, &mut found);
+    let mut record = Record::new(found);
     let facts = render::Facts::of_project(&project);
     let mut shared = host::Shared {
         project: &project,
@@ -81,25 +83,59 @@ pub fn resolve(project: Project, sources: &Sources<'_>, wanted: impl Fn(&HostNam
             }
         }
         for finding in found {
-            record(finding, &host.name, &mut resolution.diagnostics);
+            record.add(host, finding, shared.sources);
         }
     }
+    resolution.diagnostics = record.all;
     resolution
         .diagnostics
         .sort_by_key(|finding| finding.primary.as_ref().map(|label| label.span));
     resolution
 }
 
-/// One mistake in a module that a thousand hosts use is one finding, with the hosts counted.
-fn record(finding: Diagnostic, host: &HostName, diagnostics: &mut Vec<Diagnostic>) {
-    match diagnostics.iter_mut().find(|known| known.same_as(&finding)) {
-        // What is wrong whatever the host names none.
-        Some(known) if known.hosts.is_empty() => {}
-        Some(known) if known.hosts.contains(host) => {}
-        Some(known) => known.hosts.push(host.clone()),
-        None => diagnostics.push(Diagnostic {
-            hosts: vec![host.clone()],
-            ..finding
-        }),
+/// The findings so far. One mistake in a module that a thousand hosts use is one finding, with the hosts counted.
+struct Record {
+    all: Vec<Diagnostic>,
+    known: HashMap<(Code, Option<Label>, String), usize>,
+}
+
+impl Record {
+    fn new(found: Vec<Diagnostic>) -> Self {
+        let mut record = Self {
+            all: Vec::new(),
+            known: HashMap::new(),
+        };
+        for finding in found {
+            record.known.insert(key(&finding), record.all.len());
+            record.all.push(finding);
+        }
+        record
     }
+
+    /// Takes in a finding of one host. The host is not named where the finding is in its own file, or known already
+    /// whatever the host.
+    fn add(&mut self, host: &Host, finding: Diagnostic, sources: &SourceMap) {
+        let known = self
+            .known
+            .get(&key(&finding))
+            .and_then(|index| self.all.get_mut(*index));
+        if let Some(known) = known {
+            if !known.hosts.is_empty() && !known.hosts.contains(&host.name) {
+                known.hosts.push(host.name.clone());
+            }
+            return;
+        }
+        let place = finding.primary.as_ref().map(|label| sources.path(label.span.source));
+        let hosts = if place == Some(&host.file) {
+            Vec::new()
+        } else {
+            vec![host.name.clone()]
+        };
+        self.known.insert(key(&finding), self.all.len());
+        self.all.push(Diagnostic { hosts, ..finding });
+    }
+}
+
+fn key(finding: &Diagnostic) -> (Code, Option<Label>, String) {
+    (finding.code, finding.primary.clone(), finding.message.clone())
 }

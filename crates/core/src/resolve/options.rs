@@ -97,6 +97,9 @@ impl<'a> Options<'a, '_> {
         };
         for (option, node) in &setting.values {
             let Some((option_name, _)) = module.options.get_key_value(&option.value) else {
+                if module.unreadable || module.unread_options.contains(&option.value) {
+                    continue;
+                }
                 found.push(unknown_option(option, module));
                 continue;
             };
@@ -197,11 +200,23 @@ impl<'a> Options<'a, '_> {
 
     fn cycle(&self, id: (&str, &str), option: &OptionDeclaration) -> Diagnostic {
         let first = self.chain.iter().position(|step| *step == id).unwrap_or(0);
-        let steps = self.chain.get(first..).unwrap_or(&[]).iter().chain([&id]);
-        let drawn: Vec<_> = steps.map(|(module, name)| format!("{module}.{name}")).collect();
+        let steps = self.chain.get(first..).unwrap_or(&[]);
+        let drawn: Vec<_> = steps
+            .iter()
+            .chain([&id])
+            .map(|(module, name)| format!("{module}.{name}"))
+            .collect();
         let message = format!("options need each other's values in a circle: {}", drawn.join(" → "));
-        Diagnostic::error(Code::OptionCycle, message, option.name.span, "needs its own value")
-            .help("give one of them a value that uses no other option")
+        let needs = |index: usize| format!("needs `{}`", drawn.get(index + 1).map_or("", String::as_str));
+        let mut diagnostic = Diagnostic::error(Code::OptionCycle, message, option.name.span, needs(0));
+        for (index, (module, name)) in steps.iter().enumerate().skip(1) {
+            let other = self.modules.get(module).and_then(|module| module.options.get(*name));
+            diagnostic = match other {
+                Some(other) => diagnostic.also(other.name.span, needs(index)),
+                None => diagnostic,
+            };
+        }
+        diagnostic.help("give one of them a value that uses no other option")
     }
 
     fn evaluate(
@@ -220,7 +235,7 @@ impl<'a> Options<'a, '_> {
         let Some(strongest) = definitions.iter().map(|definition| definition.priority).max() else {
             return self.without_value(id, option, renderer);
         };
-        let mut winner: Option<Spanned<OptionValue>> = None;
+        let mut winner: Option<Merged<'a>> = None;
         let mut failed = false;
         for definition in definitions {
             // What loses must still be a value of the option's type: it may win on the next host.
@@ -231,20 +246,26 @@ impl<'a> Options<'a, '_> {
             if definition.priority < strongest {
                 continue;
             }
-            let next = Spanned::new(value, definition.node.span);
+            let name = format!("{}.{}", id.0, id.1);
             winner = Some(match winner.take() {
-                None => next,
-                Some(before) => merge(id.1, before, next, renderer.found)?,
+                None => Merged {
+                    value,
+                    nodes: vec![definition.node],
+                },
+                Some(before) => before.with(value, definition.node, &name, renderer.found)?,
             });
         }
         match winner {
-            Some(value) if !failed => match option.bounds(&value.value, value.span) {
-                None => Ok(Some(value.value)),
-                Some(diagnostic) => {
-                    renderer.found.push(diagnostic);
-                    Err(Reported)
+            Some(Merged { value, nodes }) if !failed => {
+                let span = nodes.first().map_or(option.name.span, |node| node.span);
+                match option.bounds(&value, span) {
+                    None => Ok(Some(value)),
+                    Some(diagnostic) => {
+                        renderer.found.push(diagnostic);
+                        Err(Reported)
+                    }
                 }
-            },
+            }
             _ => Err(Reported),
         }
     }
@@ -386,51 +407,71 @@ fn templates_in(node: &Node) -> Vec<&str> {
     }
 }
 
-fn merge(
-    name: &str,
-    before: Spanned<OptionValue>,
-    next: Spanned<OptionValue>,
-    found: &mut Vec<Diagnostic>,
-) -> Result<Spanned<OptionValue>, Reported> {
-    let conflict = |what: String, one: &OptionValue, other: &OptionValue| {
-        let message = format!("{what} has two values");
-        let diagnostic = Diagnostic::error(Code::ConflictingValues, message, next.span, format!("here {other}"));
-        let help = "remove one, or write one in [default.…], which is weaker, or in [force.…], which is stronger";
-        let why = "both have the same priority, and no order of files decides between them";
-        diagnostic
-            .also(before.span, format!("here {one}"))
-            .because(why)
-            .help(help)
-    };
-    let value = match (before.value, next.value) {
-        (OptionValue::List(mut items), OptionValue::List(more)) => {
-            for item in more {
-                if !items.contains(&item) {
-                    items.push(item);
+/// A value and the places of the definitions that it is made of.
+struct Merged<'a> {
+    value: OptionValue,
+    nodes: Vec<&'a Node>,
+}
+
+impl<'a> Merged<'a> {
+    /// Adds a definition of equal priority.
+    fn with(
+        mut self,
+        value: OptionValue,
+        node: &'a Node,
+        name: &str,
+        found: &mut Vec<Diagnostic>,
+    ) -> Result<Self, Reported> {
+        self.value = match (self.value, value) {
+            (OptionValue::List(mut items), OptionValue::List(more)) => {
+                for item in more {
+                    if !items.contains(&item) {
+                        items.push(item);
+                    }
                 }
+                OptionValue::List(items)
             }
-            OptionValue::List(items)
-        }
-        (OptionValue::Map(mut entries), OptionValue::Map(more)) => {
-            for (key, item) in more {
-                match entries.get(&key) {
-                    Some(there) if *there != item => {
-                        found.push(conflict(format!("`{}` of option `{name}`", shown(&key)), there, &item));
+            (OptionValue::Map(mut entries), OptionValue::Map(more)) => {
+                for (key, item) in more {
+                    if let Some(there) = entries.get(&key).filter(|there| **there != item) {
+                        let before = self.nodes.iter().find_map(|node| entry(node, &key));
+                        let places = (before.unwrap_or(node.span), entry(node, &key).unwrap_or(node.span));
+                        let what = format!("`{}` of option `{name}`", shown(&key));
+                        found.push(conflict(&what, (there, &item), places));
                         return Err(Reported);
                     }
-                    Some(_) => {}
-                    None => {
-                        entries.insert(key, item);
-                    }
+                    entries.insert(key, item);
                 }
+                OptionValue::Map(entries)
             }
-            OptionValue::Map(entries)
-        }
-        (one, other) if one == other => one,
-        (one, other) => {
-            found.push(conflict(format!("option `{name}`"), &one, &other));
-            return Err(Reported);
-        }
-    };
-    Ok(Spanned::new(value, before.span))
+            (one, other) if one == other => one,
+            (one, other) => {
+                let before = self.nodes.first().map_or(node.span, |node| node.span);
+                found.push(conflict(
+                    &format!("option `{name}`"),
+                    (&one, &other),
+                    (before, node.span),
+                ));
+                return Err(Reported);
+            }
+        };
+        self.nodes.push(node);
+        Ok(self)
+    }
+}
+
+/// Where a table has a key.
+fn entry(node: &Node, key: &str) -> Option<Span> {
+    match &node.value {
+        Value::Table(table) => table.get(key).map(|entry| entry.key.span),
+        _ => None,
+    }
+}
+
+fn conflict(what: &str, values: (&OptionValue, &OptionValue), places: (Span, Span)) -> Diagnostic {
+    let message = format!("{what} has two values");
+    Diagnostic::error(Code::ConflictingValues, message, places.1, format!("here {}", values.1))
+        .also(places.0, format!("here {}", values.0))
+        .because("both have the same priority, and no order of files decides between them")
+        .help("remove one, or write one in [default.…], which is weaker, or in [force.…], which is stronger")
 }

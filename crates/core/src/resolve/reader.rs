@@ -182,7 +182,24 @@ impl Reader<'_, '_, '_> {
     }
 
     fn not_a(&mut self, wanted: &str, value: &TemplateValue, span: Span) -> Reported {
-        let message = format!("{wanted} is wanted here, and this is {} in templates", value.name());
+        let message = format!("{wanted} is wanted here, and this is {}", noun(value));
         self.report(Diagnostic::error(Code::RenderedType, message, span, ""))
+    }
+}
+
+/// What a value is, in the words of the configuration.
+fn noun(value: &TemplateValue) -> &'static str {
+    if value.is_string() {
+        "a text"
+    } else if value.is_bool() {
+        "true or false"
+    } else if value.is_number() {
+        "a number"
+    } else if value.is_map() {
+        "a table"
+    } else if value.is_array() {
+        "a list"
+    } else {
+        "nothing"
     }
 }

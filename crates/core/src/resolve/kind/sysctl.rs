@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Code, Diagnostic, Reported, Scalar, Span, Value};
-use crate::model::{AbsPath, DependencyReason, FileSpec, Mode, ResourceId, Spec, SysctlSpec};
+use crate::model::{AbsPath, DependencyReason, FileSpec, Kind, Mode, ResourceId, Spec, SysctlSpec};
 
 use super::super::declared::{Declarations, Said, Sysctl};
 use super::super::local::made;
@@ -91,6 +91,14 @@ pub(super) fn finish(declarations: &mut Declarations, found: &mut Vec<Diagnostic
     for (path, (text, span)) in files {
         let (blob, content) = made(text);
         declarations.keep(&blob, content);
+        let id = ResourceId::new(Kind::File, path.as_str());
+        if let Some(there) = declarations.resources.get(&id) {
+            let message = format!("`{path}` is declared as a file, and keeps kernel parameters");
+            let diagnostic = Diagnostic::error(Code::TwoOwners, message, there.span, "as a file");
+            let help = "give the parameters a file of their own: { value = …, file = \"/etc/sysctl.d/70-NAME.conf\" }";
+            found.push(diagnostic.also(span, "kept in it").help(help));
+            continue;
+        }
         let spec = FileSpec {
             path,
             content,
@@ -103,7 +111,7 @@ pub(super) fn finish(declarations: &mut Declarations, found: &mut Vec<Diagnostic
         declarations.declare(Spec::File(spec), span, Vec::new(), found);
     }
     for (key, Sysctl { value, file, span }) in sysctls {
-        let on = crate::config::Spanned::new(ResourceId::new(crate::model::Kind::File, file.as_str()), span);
+        let on = crate::config::Spanned::new(ResourceId::new(Kind::File, file.as_str()), span);
         let said = Said {
             on,
             reason: DependencyReason::After,

@@ -29,6 +29,7 @@ pub(super) const TURN: &str = "__provision_turn";
 pub(super) const BOUND: &str = "__provision_bound";
 pub(super) const VALUE: &str = "__provision_value";
 
+/// Tera's filters, but for those that make HTML, and `group_by`, whose result is in random order.
 pub(super) const FILTERS: &[&str] = &[
     "abs",
     "capitalize",
@@ -38,7 +39,6 @@ pub(super) const FILTERS: &[&str] = &[
     "first",
     "float",
     "get",
-    "group_by",
     "indent",
     "int",
     "join",

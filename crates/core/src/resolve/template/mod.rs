@@ -134,6 +134,7 @@ impl Template {
             return TemplateError::new(Code::TemplateLimit, range, limit);
         }
         if message == UNDEFINED
+            || (message.starts_with("Variable `") && message.contains("is not defined"))
             || message.starts_with("Field `")
             || message.starts_with("Cannot index into an undefined")
         {

@@ -26,12 +26,21 @@ fn guards_leave_no_trace_in_the_result() {
         ("a\n{% for x in list %}\n{{ x }}\n{% endfor %}\nz", "a\n\na\n\nb\n\nz"),
         ("{% set y = port %} {{ y }}", " 18789"),
         ("{% set y = port -%} {{ y }}", "18789"),
-        ("{% for x in list %}{% if x == \"a\" %}{% continue %}{% endif %}{{ x }}{% else %}none{% endfor %}", "b"),
-        ("{% raw %}{% for x in y %}{{ x }}{% endraw %}", "{% for x in y %}{{ x }}"),
+        (
+            "{% for x in list %}{% if x == \"a\" %}{% continue %}{% endif %}{{ x }}{% else %}none{% endfor %}",
+            "b",
+        ),
+        (
+            "{% raw %}{% for x in y %}{{ x }}{% endraw %}",
+            "{% for x in y %}{{ x }}",
+        ),
         ("{# {% for x #}{{ name }}", "friday"),
         ("{{ [x | upper for x in list] | join(sep=\"+\") }}", "A+B"),
         ("{{ \"}} {% for\" }}", "}} {% for"),
-        ("{{ \"a b\" | replace(from=\" \", to=\"\\n\") | indent(width=2) }}", "a\n  b"),
+        (
+            "{{ \"a b\" | replace(from=\" \", to=\"\\n\") | indent(width=2) }}",
+            "a\n  b",
+        ),
     ] {
         let text = rendered(template).unwrap_or_else(|error| panic!("{template}: {error:?}"));
         assert_eq!(text, result, "{template}");
@@ -41,7 +50,10 @@ fn guards_leave_no_trace_in_the_result() {
 #[test]
 fn a_failure_is_found_where_it_was_written_behind_the_guards() {
     for (template, at) in [
-        ("{% for x in list %}{% for y in list %}{{ x + 1 }}{% endfor %}{% endfor %}", "x + 1"),
+        (
+            "{% for x in list %}{% for y in list %}{{ x + 1 }}{% endfor %}{% endfor %}",
+            "x + 1",
+        ),
         ("{% set y = name %}{% set z = y %}{{ z + 1 }}", "z + 1"),
         ("{% for x in list %}{{ x }}{% endfor %}{{ nothing.at.all }}", "nothing"),
         ("{% for x in list %}{{ x | }}{% endfor %}", "}}"),
@@ -49,7 +61,10 @@ fn a_failure_is_found_where_it_was_written_behind_the_guards() {
     ] {
         let error = rendered(template).unwrap_err();
         let place = &template[error.range.clone()];
-        assert!(place.contains(at) && place.len() <= at.len() + 8, "{template}: {place:?} {error:?}");
+        assert!(
+            place.contains(at) && place.len() <= at.len() + 8,
+            "{template}: {place:?} {error:?}"
+        );
     }
 }
 
@@ -58,8 +73,10 @@ fn what_would_run_away_is_stopped() {
     let nested = "{% for a in range(end=90000) %}{% for b in range(end=90000) %}{% endfor %}{% endfor %}";
     let doubled = "{% set_global a = 'xxxxxxxx' %}{% for b in range(end=60) %}{% set_global a = a ~ a %}{% endfor %}";
     let boxed = "{% set_global a = [1] %}{% for b in range(end=100) %}{% set_global a = [a] %}{% endfor %}";
-    let shared = "{% set_global a = [1] %}{% for b in range(end=14) %}{% set_global a = [a, a, a, a, a, a] %}{% endfor %}";
-    let written = "{% for a in range(end=90000) %}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{% endfor %}";
+    let shared =
+        "{% set_global a = [1] %}{% for b in range(end=14) %}{% set_global a = [a, a, a, a, a, a] %}{% endfor %}";
+    let written =
+        "{% for a in range(end=90000) %}xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx{% endfor %}";
     let replaced = "{% set a = range(end=20000) | join(sep=' ') %}{{ a | replace(from='', to=a) }}";
     let indented = "{{ name | indent(width=1000000000000, first=true) }}";
     let distinct = "{{ range(end=50000) | unique | length }}";
@@ -71,8 +88,8 @@ fn what_would_run_away_is_stopped() {
     let included = "{% include 'template' %}";
     let component = "{% component Bomb() %}{{ <Bomb /> }}{{ <Bomb /> }}{% endcomponent Bomb %}{{ <Bomb /> }}";
     for template in [
-        nested, doubled, boxed, shared, written, replaced, indented, distinct, ranged, swallowed, looped, captured, filtered,
-        included, component,
+        nested, doubled, boxed, shared, written, replaced, indented, distinct, ranged, swallowed, looped, captured,
+        filtered, included, component,
     ] {
         let error = rendered(template).unwrap_err();
         assert_eq!(error.code, Code::TemplateLimit, "{template}: {error:?}");
