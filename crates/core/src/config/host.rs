@@ -10,10 +10,11 @@ use super::code::Code;
 use super::decode;
 use super::diagnostic::Diagnostic;
 use super::resource::{Declaration, declarations};
-use super::scalar::{Port, Problem, Scalar, UserName, one_of, shown};
+use super::scalar::{Port, Problem, Scalar, one_of, shown};
 use super::setting::{Setting, settings};
 use super::source::Spanned;
 use super::tree::{Entry, Table, Value};
+use super::word::UserName;
 
 /// A host as it is written.
 #[derive(Clone, Debug)]

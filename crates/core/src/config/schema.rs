@@ -3,12 +3,10 @@
 
 use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, ResourceId, UnitName};
 
-use super::scalar::{
-    HttpUrl, Label, LocalPath, OwnerName, PackageName, Port, Problem, Scalar, SysctlKey, TcpAddress, UserName,
-    is_template,
-};
+use super::scalar::{Port, Problem, Scalar, is_template};
 use super::source::Span;
 use super::tree::{Node, Value};
+use super::word::{HttpUrl, Label, LocalPath, OwnerName, PackageName, SysctlKey, TcpAddress, UserName};
 
 /// A field of a resource's table.
 #[derive(Debug)]

@@ -8,6 +8,7 @@ mod host;
 mod imports;
 mod kind;
 mod local;
+mod merge;
 mod options;
 mod reader;
 mod render;
@@ -120,7 +121,7 @@ impl Record {
             .get(&key(&finding))
             .and_then(|index| self.all.get_mut(*index));
         if let Some(known) = known {
-            if !known.hosts.is_empty() && !known.hosts.contains(&host.name) {
+            if known.hosts.last().is_some_and(|last| *last != host.name) {
                 known.hosts.push(host.name.clone());
             }
             return;

@@ -1,11 +1,5 @@
 //! The values of the options of every module that one host uses. Which definition wins is decided here and nowhere else.
 //!
-//! | type | definitions of equal priority |
-//! |---|---|
-//! | string, integer, float, bool, port, path, duration | must agree; two different values are an error that shows both |
-//! | list | are joined: first the modules' by name, then the host's; a value that is there already is not added again |
-//! | map | are merged by key; a key with two different values is an error that shows both |
-//!
 //! Of several priorities only the strongest counts: `[force.…]`, `[set.…]`, `[default.…]`, the declaration's own default.
 
 use std::collections::BTreeMap;
@@ -15,6 +9,7 @@ use crate::config::{
     Value, did_you_mean, listed, shown,
 };
 
+use super::merge::Merged;
 use super::render::{Facts, Renderer, Scope, Written, value};
 use super::template::Form;
 
@@ -320,13 +315,11 @@ impl<'a> Options<'a, '_> {
         definition: Definition<'a>,
         renderer: &mut Renderer<'_>,
     ) -> Result<OptionValue, Reported> {
-        let of = definition
-            .by
-            .map_or_else(|| "the host file".to_owned(), |by| format!("module `{by}`"));
-        let mut scope = Scope::new(of, self.facts, self.host);
-        if let Some(by) = definition.by {
-            self.enter_needed(&mut scope, by, definition.node, renderer)?;
-        }
+        // Most values are no templates, and need no scope.
+        let scope = match templates_in(definition.node).is_empty() {
+            true => None,
+            false => Some(self.scope_of(definition, renderer)?),
+        };
         let mut findings = Vec::new();
         let mut render = |text: &str, span: Span| {
             let written = Written {
@@ -335,20 +328,31 @@ impl<'a> Options<'a, '_> {
                 offset: 0,
                 quoted: true,
             };
-            renderer.text(written, &scope)
+            let scope = scope.as_ref().ok_or(Reported)?;
+            renderer.text(written, scope)
         };
         let value = OptionValue::read(&option.ty, definition.node, &mut render, &mut findings);
-        let declared = format!("`{}` is declared here as {}", option.name.value, option.ty);
         let findings = findings.into_iter().map(|finding| {
             // The declaration's own default was checked beside it.
             if definition.priority == Priority::Declared {
                 finding
             } else {
-                finding.also(option.name.span, declared.clone())
+                let declared = format!("`{}` is declared here as {}", option.name.value, option.ty);
+                finding.also(option.name.span, declared)
             }
         });
         renderer.found.extend(findings);
         value
+    }
+
+    /// What the templates of a definition see.
+    fn scope_of(&mut self, definition: Definition<'a>, renderer: &mut Renderer<'_>) -> Result<Scope, Reported> {
+        let Some(by) = definition.by else {
+            return Ok(Scope::new("the host file".to_owned(), self.facts, self.host));
+        };
+        let mut scope = Scope::new(format!("module `{by}`"), self.facts, self.host);
+        self.enter_needed(&mut scope, by, definition.node, renderer)?;
+        Ok(scope)
     }
 
     /// Enters those options of the defining module that the templates in a node need.
@@ -405,73 +409,4 @@ fn templates_in(node: &Node) -> Vec<&str> {
             .collect(),
         Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Bool(_) => Vec::new(),
     }
-}
-
-/// A value and the places of the definitions that it is made of.
-struct Merged<'a> {
-    value: OptionValue,
-    nodes: Vec<&'a Node>,
-}
-
-impl<'a> Merged<'a> {
-    /// Adds a definition of equal priority.
-    fn with(
-        mut self,
-        value: OptionValue,
-        node: &'a Node,
-        name: &str,
-        found: &mut Vec<Diagnostic>,
-    ) -> Result<Self, Reported> {
-        self.value = match (self.value, value) {
-            (OptionValue::List(mut items), OptionValue::List(more)) => {
-                for item in more {
-                    if !items.contains(&item) {
-                        items.push(item);
-                    }
-                }
-                OptionValue::List(items)
-            }
-            (OptionValue::Map(mut entries), OptionValue::Map(more)) => {
-                for (key, item) in more {
-                    if let Some(there) = entries.get(&key).filter(|there| **there != item) {
-                        let before = self.nodes.iter().find_map(|node| entry(node, &key));
-                        let places = (before.unwrap_or(node.span), entry(node, &key).unwrap_or(node.span));
-                        let what = format!("`{}` of option `{name}`", shown(&key));
-                        found.push(conflict(&what, (there, &item), places));
-                        return Err(Reported);
-                    }
-                    entries.insert(key, item);
-                }
-                OptionValue::Map(entries)
-            }
-            (one, other) if one == other => one,
-            (one, other) => {
-                let before = self.nodes.first().map_or(node.span, |node| node.span);
-                found.push(conflict(
-                    &format!("option `{name}`"),
-                    (&one, &other),
-                    (before, node.span),
-                ));
-                return Err(Reported);
-            }
-        };
-        self.nodes.push(node);
-        Ok(self)
-    }
-}
-
-/// Where a table has a key.
-fn entry(node: &Node, key: &str) -> Option<Span> {
-    match &node.value {
-        Value::Table(table) => table.get(key).map(|entry| entry.key.span),
-        _ => None,
-    }
-}
-
-fn conflict(what: &str, values: (&OptionValue, &OptionValue), places: (Span, Span)) -> Diagnostic {
-    let message = format!("{what} has two values");
-    Diagnostic::error(Code::ConflictingValues, message, places.1, format!("here {}", values.1))
-        .also(places.0, format!("here {}", values.0))
-        .because("both have the same priority, and no order of files decides between them")
-        .help("remove one, or write one in [default.…], which is weaker, or in [force.…], which is stronger")
 }
