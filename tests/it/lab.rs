@@ -1,6 +1,7 @@
 //! A throwaway host, a project with a host file for it, and the program run on it as a user would run it.
 //! It asserts nothing about what `provision` does.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -195,4 +196,88 @@ impl Lab {
     pub(crate) fn outside(&self, path: &str) -> PathBuf {
         self.host.path_outside(path)
     }
+
+    /// Declares and applies.
+    pub(crate) fn apply(&self, body: &str) -> Ran {
+        self.declare(body);
+        self.provision(&["apply", "--yes"])
+    }
+
+    /// What `drift` finds, by resource, with who moved: `new`, `configuration`, `host`, `both` or `neither`. What it says to
+    /// people and to programs must be the same.
+    #[track_caller]
+    pub(crate) fn drift(&self) -> BTreeMap<String, String> {
+        let json = self.provision(&["drift", "--json", "--detailed-exitcode"]);
+        let mut found = BTreeMap::new();
+        for change in changes(&json) {
+            let only_follows = change["reasons"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|reason| matches!(reason["code"].as_str(), Some("triggered" | "verifies-changes")));
+            if !only_follows {
+                let text = |field: &str| change[field].as_str().unwrap().to_owned();
+                found.insert(text("id"), text("moved"));
+            }
+        }
+        let text = self.provision(&["drift", "--detailed-exitcode"]);
+        assert_eq!(drift_in_words(&text.stdout), found, "{}\n{}", text.told(), json.told());
+        for ran in [json, text] {
+            let _ = ran.expect(if found.is_empty() { 0 } else { 2 });
+        }
+        found
+    }
+
+    /// What the plan says of one resource, as JSON.
+    #[track_caller]
+    pub(crate) fn planned(&self, id: &str) -> Value {
+        let ran = self.provision(&["plan", "--json"]);
+        let found = changes(&ran).into_iter().find(|change| change["id"] == id);
+        found.unwrap_or_else(|| panic!("{id} does not change: {}", ran.told()))
+    }
+
+    /// The ids of all that the plan changes, in its order.
+    #[track_caller]
+    pub(crate) fn plan_ids(&self) -> Vec<String> {
+        let ran = self.provision(&["plan", "--json"]);
+        let id = |change: Value| change["id"].as_str().unwrap().to_owned();
+        changes(&ran).into_iter().map(id).collect()
+    }
+}
+
+/// The changes in a document of `plan` or `drift` about one host.
+#[track_caller]
+fn changes(ran: &Ran) -> Vec<Value> {
+    match &ran.json()["hosts"][0]["plan"]["changes"] {
+        Value::Array(changes) => changes.clone(),
+        _ => panic!("no plan: {}", ran.told()),
+    }
+}
+
+/// Resources and who moved, read from what `drift` tells people.
+fn drift_in_words(text: &str) -> BTreeMap<String, String> {
+    let titles = [
+        ("  the host moved: ", "host"),
+        ("  both moved: ", "both"),
+        ("  the configuration moved: ", "configuration"),
+        ("  never applied to this host", "new"),
+        ("  left over from an apply", "neither"),
+    ];
+    let mut moved = "";
+    let mut found = BTreeMap::new();
+    for line in text.lines() {
+        if let Some((_, title)) = titles.iter().find(|(title, _)| line.starts_with(title)) {
+            moved = title;
+        } else if let Some(entry) = line.strip_prefix("    ").filter(|entry| !entry.starts_with(' ')) {
+            let id = entry.split_whitespace().nth(1).unwrap_or_default();
+            found.insert(id.to_owned(), moved.to_owned());
+        }
+    }
+    found
+}
+
+/// What [`Lab::drift`] gives: ids of resources, each with who moved.
+pub(crate) fn moved(expected: &[(&str, &str)]) -> BTreeMap<String, String> {
+    let owned = |(id, who): &(&str, &str)| ((*id).to_owned(), (*who).to_owned());
+    expected.iter().map(owned).collect()
 }
