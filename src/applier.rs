@@ -25,7 +25,20 @@ fn user() -> String {
     ["SUDO_USER", "USER", "LOGNAME"]
         .iter()
         .find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()))
-        .unwrap_or_else(|| format!("uid {}", rustix::process::getuid().as_raw()))
+        .unwrap_or_else(|| {
+            let id = rustix::process::getuid().as_raw();
+            let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+            name_of(id, &accounts).map_or_else(|| format!("uid {id}"), str::to_owned)
+        })
+}
+
+/// The first account with that id, in the form of passwd(5).
+fn name_of(id: u32, accounts: &str) -> Option<&str> {
+    accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(id)).then_some(name)
+    })
 }
 
 fn machine() -> String {
@@ -54,6 +67,10 @@ async fn git(root: &Path, arguments: &[&str]) -> Option<String> {
         .args(arguments)
         // Looking must not write: `status` would refresh the index.
         .env("GIT_OPTIONAL_LOCKS", "0")
+        // Inside a git hook these speak of the repository of the hook.
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
         .stdin(Stdio::null())
         .stderr(Stdio::null())
         .kill_on_drop(true)
@@ -87,6 +104,13 @@ mod tests {
             .status()
             .unwrap();
         assert!(status.success(), "{arguments:?}");
+    }
+
+    #[test]
+    fn an_account_is_found_by_its_id() {
+        let accounts = "root:x:0:0::/root:/bin/sh\n\n+broken\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(name_of(1000, accounts), Some("ada"));
+        assert_eq!(name_of(100, accounts), None);
     }
 
     #[tokio::test]

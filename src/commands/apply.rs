@@ -16,7 +16,7 @@ use crate::cli::ui::Ui;
 use crate::drive::{self, Job, Options};
 use crate::events::{HostOutcome, Refused};
 use crate::report::error::CommandError;
-use crate::report::plan::{PlanView, plan_text, total_text};
+use crate::report::plan::{PlanView, plans_text};
 use crate::report::{error, event_json, plan_json};
 use crate::saved;
 use crate::stop::Stop;
@@ -149,12 +149,7 @@ fn show(plans: &[&Plan], unreachable: usize, args: &Apply, ui: &Ui) {
         diff: args.diff.shown(),
         unchanged: ui.verbose(),
     };
-    let texts: Vec<_> = plans.iter().map(|plan| plan_text(plan, view)).collect();
-    ui.result(&format!(
-        "{}\n{}",
-        texts.join("\n"),
-        total_text(plans, unreachable, ui.results())
-    ));
+    ui.result(&plans_text(plans, unreachable, view));
 }
 
 fn question(jobs: &[Job]) -> String {

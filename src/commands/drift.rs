@@ -30,9 +30,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
         unchanged: ui.verbose(),
     };
     let plans = survey.plans();
-    let texts: Vec<_> = plans.iter().map(|plan| drift::drift_text(plan, view)).collect();
-    let total = drift::total_text(&plans, survey.unreachable(), ui.results());
-    ui.result(&format!("{}\n{total}", texts.join("\n")));
+    ui.result(&drift::drifts_text(&plans, survey.unreachable(), view));
     for (host, found) in survey.each() {
         if let Err(error) = found {
             ui.warn(&error::reach_text(host.as_str(), error, ui.talk()));

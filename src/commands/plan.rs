@@ -7,7 +7,7 @@ use crate::cli::args::Plan as Args;
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 use crate::report::error::{self, CommandError};
-use crate::report::plan::{PlanView, plan_text, total_text};
+use crate::report::plan::{PlanView, plans_text};
 use crate::report::{json, plan_json, words};
 use crate::saved::{self, SavedPlan};
 use crate::stop::Stop;
@@ -29,9 +29,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
             unchanged: ui.verbose(),
         };
         let plans = survey.plans();
-        let texts: Vec<_> = plans.iter().map(|plan| plan_text(plan, view)).collect();
-        let total = total_text(&plans, survey.unreachable(), ui.results());
-        ui.result(&format!("{}\n{total}", texts.join("\n")));
+        ui.result(&plans_text(&plans, survey.unreachable(), view));
         for (host, found) in survey.each() {
             if let Err(error) = found {
                 ui.warn(&error::reach_text(host.as_str(), error, ui.talk()));

@@ -18,7 +18,7 @@ use crate::cli::ui::Ui;
 use crate::drive::{self, Job};
 use crate::events::HostOutcome;
 use crate::report::error::{self, CommandError};
-use crate::report::plan::{PlanView, plan_text, total_text};
+use crate::report::plan::{PlanView, plans_text};
 use crate::report::rehearse::{self as report, Act, Flaw};
 use crate::report::{drift, words};
 use crate::stop::Stop;
@@ -209,9 +209,7 @@ impl Rehearsal<'_> {
 
     fn show(&self, survey: &Survey) {
         let plans = survey.plans();
-        let texts: Vec<_> = plans.iter().map(|plan| plan_text(plan, self.view())).collect();
-        let total = total_text(&plans, survey.unreachable(), self.ui.results());
-        self.ui.result(&format!("{}\n{total}", texts.join("\n")));
+        self.ui.result(&plans_text(&plans, survey.unreachable(), self.view()));
         self.unreachable(survey);
     }
 
@@ -295,9 +293,8 @@ impl Rehearsal<'_> {
     async fn drift(&mut self, changed: &BTreeMap<HostName, ResourceId>) -> Result<Survey, CommandError> {
         let survey = self.look().await?;
         let plans = survey.plans();
-        let texts: Vec<_> = plans.iter().map(|plan| drift::drift_text(plan, self.view())).collect();
-        let total = drift::total_text(&plans, survey.unreachable(), self.ui.results());
-        self.ui.result(&format!("{}\n{total}", texts.join("\n")));
+        self.ui
+            .result(&drift::drifts_text(&plans, survey.unreachable(), self.view()));
         self.unreachable(&survey);
         for (host, found) in survey.each() {
             let Some(id) = changed.get(host) else { continue };

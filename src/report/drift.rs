@@ -27,6 +27,17 @@ fn follows(change: &Change) -> bool {
     change.reasons.iter().all(follows)
 }
 
+/// The drift of hosts, and the sum.
+#[must_use]
+pub fn drifts_text(plans: &[&Plan], unreachable: usize, view: plan::PlanView) -> String {
+    let texts: Vec<_> = plans.iter().map(|plan| drift_text(plan, view)).collect();
+    let total = total_text(plans, unreachable, view.palette);
+    if texts.is_empty() {
+        return total;
+    }
+    format!("{}\n{total}", texts.join("\n"))
+}
+
 /// One host's drift.
 #[must_use]
 pub fn drift_text(plan: &Plan, view: plan::PlanView) -> String {

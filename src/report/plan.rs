@@ -24,6 +24,27 @@ pub struct PlanView {
 
 const INDENT: &str = "      ";
 
+/// Plans as a person reads them before applying: each host's, its sum where there are several, and the sum of all.
+#[must_use]
+pub fn plans_text(plans: &[&Plan], unreachable: usize, view: PlanView) -> String {
+    let texts: Vec<_> = plans
+        .iter()
+        .map(|plan| {
+            let text = plan_text(plan, view);
+            if plans.len() > 1 && !plan.is_empty() {
+                format!("{text}\n  {}: {}\n", plan.host, Counts::of(plan).words())
+            } else {
+                text
+            }
+        })
+        .collect();
+    let total = total_text(plans, unreachable, view.palette);
+    if texts.is_empty() {
+        return total;
+    }
+    format!("{}\n{total}", texts.join("\n"))
+}
+
 /// One host's plan.
 #[must_use]
 pub fn plan_text(plan: &Plan, view: PlanView) -> String {
@@ -44,9 +65,6 @@ pub fn plan_text(plan: &Plan, view: PlanView) -> String {
             text += &paint(view.palette.faint(), line);
             text.push('\n');
         }
-    }
-    if !plan.is_empty() {
-        let _ = writeln!(text, "\n  {}: {}", plan.host, Counts::of(plan).words());
     }
     text
 }
@@ -265,6 +283,23 @@ mod tests {
         let text = plan_text(&sample::full(), PlanView { diff: false, ..VIEW });
         assert!(!text.contains("@@") && !text.contains("+limit"), "{text}");
         assert!(text.contains("0644 → 0600"), "{text}");
+    }
+
+    #[test]
+    fn each_host_is_summed_up_only_where_there_are_several() {
+        let (full, empty) = (sample::full(), sample::empty("web-2"));
+        let view = PlanView {
+            diff: false,
+            unchanged: false,
+            ..VIEW
+        };
+        assert!(!plans_text(&[&full], 0, view).contains("\n  web-1: "));
+        let text = plans_text(&[&full, &empty], 0, view);
+        let (_, end) = text.split_once("\n\n  web-1: 2 to create").unwrap();
+        assert!(
+            end.contains("\n\nweb-2  up to date: 1 resource as declared (generation 4)\n\nPlan: "),
+            "{text}"
+        );
     }
 
     #[test]
