@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use provision_core::config::{Code, Sources, render, to_json};
-use provision_core::resolve::{Resolution, resolve_all};
+use provision_core::config::{Code, Sources, load, render, to_json};
+use provision_core::resolve::{Resolution, resolve, resolve_all};
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
@@ -125,6 +125,27 @@ fn every_finding_points_into_a_file_and_has_a_json_form() {
             assert!(case.join(file).exists(), "{}: {file}", case.display());
         }
     }
+}
+
+#[test]
+fn one_host_can_be_resolved_alone_and_still_sees_the_others() {
+    let config = BTreeMap::from([
+        (
+            "hosts/a.toml".to_owned(),
+            b"[files.\"/etc/peer\"]\ntext = \"{{ hosts.b.address }}\"\n".to_vec(),
+        ),
+        (
+            "hosts/b.toml".to_owned(),
+            b"[host]\naddress = \"192.0.2.2\"\n[packages]\ncurl = \"latest\"\n".to_vec(),
+        ),
+    ]);
+    let none = BTreeMap::new();
+    let sources = Sources { config, files: &none };
+    let resolution = resolve(load(&sources.config), &sources, |host| host.as_str() == "a");
+    assert!(!resolution.has_errors(), "b, which was not asked for, has an error");
+    let host = resolution.hosts.values().next().unwrap();
+    assert_eq!(host.blobs.values().next().unwrap().bytes(), b"192.0.2.2");
+    assert_eq!(resolve_all(&sources).hosts_with_errors.len(), 1);
 }
 
 /// The project's own hosts and modules are a case too.

@@ -21,8 +21,35 @@ pub(super) fn only(table: &Table, known: &[&str], of: &str, found: &mut Vec<Diag
         }
         let message = format!("{of} has no key `{key}`", key = super::scalar::shown(key));
         let diagnostic = Diagnostic::error(Code::UnknownKey, message, entry.key.span, "not known here");
-        let help = did_you_mean(key, known.iter().copied());
+        let help = elsewhere(key)
+            .filter(|meant| known.contains(meant))
+            .map(|meant| format!("did you mean `{meant}`?"));
+        let help = help.or_else(|| did_you_mean(key, known.iter().copied()));
         found.push(diagnostic.help_if(help.or_else(|| Some(format!("the keys are {}", listed(known))))));
+    }
+}
+
+/// What other tools call it is called here.
+fn elsewhere(key: &str) -> Option<&'static str> {
+    match key {
+        "content" | "contents" => Some("text"),
+        "source" | "src" => Some("file"),
+        "user" => Some("owner"),
+        "permissions" | "perms" => Some("mode"),
+        "command" | "cmd" | "exec" | "argv" => Some("run"),
+        "onlyif" | "only_if" | "not_if" => Some("unless"),
+        "ensure" | "state" => Some("version"),
+        "running" | "started" => Some("active"),
+        "enable" => Some("enabled"),
+        "environment" => Some("env"),
+        "chdir" | "workdir" | "working_directory" => Some("cwd"),
+        "depends" | "depends_on" | "require" | "requires" => Some("after"),
+        "url" => Some("http"),
+        "values" | "choices" | "enum" => Some("one_of"),
+        "minimum" => Some("min"),
+        "maximum" => Some("max"),
+        "hostname" | "ip" => Some("address"),
+        _ => None,
     }
 }
 

@@ -6,7 +6,7 @@ use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, ResourceId, UnitName};
 use super::scalar::{Port, Problem, Scalar, is_template};
 use super::source::Span;
 use super::tree::{Node, Value};
-use super::word::{HttpUrl, Label, LocalPath, OwnerName, PackageName, SysctlKey, TcpAddress, UserName};
+use super::word::{HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, SysctlKey, TcpAddress, UserName};
 
 /// A field of a resource's table.
 #[derive(Debug)]
@@ -281,7 +281,7 @@ pub fn check_name(kind: Kind, name: &str) -> Result<(), Problem> {
         Kind::Package => PackageName::from_text(name).map(drop),
         Kind::Sysctl => SysctlKey::from_text(name).map(drop),
         Kind::Unit => UnitName::from_text(name).map(drop),
-        Kind::User | Kind::Group => UserName::from_text(name).map(drop),
+        Kind::User | Kind::Group => NewUserName::from_text(name).map(drop),
         Kind::Command | Kind::Probe => Label::from_text(name).map(drop),
     }
 }

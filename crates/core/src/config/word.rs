@@ -25,6 +25,8 @@ macro_rules! texts {
 texts! {
     /// A user's or group's name.
     UserName, "a user's or group's name", check_user_name;
+    /// The name of a user or group that `provision` makes.
+    NewUserName, "a user's or group's name", check_new_user_name;
     /// A user's or group's name, or a numeric id in digits.
     OwnerName, "a user's or group's name, or its number in quotes", check_owner;
     /// A package's name.
@@ -41,7 +43,26 @@ texts! {
     LocalPath, "a path below files/", check_local_path;
 }
 
+/// Names that are on hosts already: distributions and directories of people have some that Debian would not make, such
+/// as `Debian-exim`. None can be taken for an option, a path or two words.
 fn check_user_name(name: &str) -> Result<(), Problem> {
+    let first = name
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+    let rest = name
+        .bytes()
+        .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b'@' | b'$'));
+    if first && rest && name.len() <= 64 {
+        return Ok(());
+    }
+    Err(Problem::invalid(format!(
+        "`{}` is not a user's or group's name",
+        shown(name)
+    )))
+}
+
+fn check_new_user_name(name: &str) -> Result<(), Problem> {
     let first = name.bytes().next().is_some_and(|b| b.is_ascii_lowercase() || b == b'_');
     let rest = name
         .bytes()

@@ -13,40 +13,48 @@ use crate::model::Connection;
 
 use super::template::{Chain, Form, Template, TemplateError, compile, prototype};
 
-/// Templates that were read, by their text.
+/// Templates that were read, by their text: those of modules are worth keeping for the next host.
 pub(super) struct Templates {
     prototype: Tera,
     texts: Cache,
     expressions: Cache,
 }
 
-type Cache = HashMap<Box<str>, Rc<Result<Template, TemplateError>>>;
+/// Two generations: what was not used while one filled up is forgotten, so that a host's own templates, used once, do not
+/// push out those of modules.
+#[derive(Default)]
+struct Cache {
+    young: HashMap<Box<str>, Rc<Result<Template, TemplateError>>>,
+    old: HashMap<Box<str>, Rc<Result<Template, TemplateError>>>,
+}
+
+/// Templates in a generation. Each holds Tera's tables, some 20 KiB.
+const GENERATION: usize = 500;
 
 impl Templates {
     pub(super) fn new() -> Self {
         Self {
             prototype: prototype(),
-            texts: HashMap::new(),
-            expressions: HashMap::new(),
+            texts: Cache::default(),
+            expressions: Cache::default(),
         }
     }
 
-    /// The template that a text is. Templates of modules are worth keeping, for the next host.
+    /// The template that a text is.
     fn get(&mut self, form: Form, text: &str) -> Rc<Result<Template, TemplateError>> {
-        /// Templates kept at a time. Each holds Tera's tables, some 20 KiB.
-        const KEPT: usize = 2000;
         let cache = match form {
             Form::Text => &mut self.texts,
             Form::Expression => &mut self.expressions,
         };
-        if let Some(template) = cache.get(text) {
+        if let Some(template) = cache.young.get(text) {
             return Rc::clone(template);
         }
-        if cache.len() >= KEPT {
-            cache.clear();
+        let known = cache.old.remove(text);
+        let template = known.unwrap_or_else(|| Rc::new(compile(text, form, &self.prototype)));
+        if cache.young.len() >= GENERATION {
+            cache.old = std::mem::take(&mut cache.young);
         }
-        let template = Rc::new(compile(text, form, &self.prototype));
-        cache.insert(Box::from(text), Rc::clone(&template));
+        cache.young.insert(Box::from(text), Rc::clone(&template));
         template
     }
 }
@@ -273,9 +281,13 @@ impl Renderer<'_> {
                 let why = "what is known of a host before it is contacted: name, address, port, user, tags";
                 (format!("a host has no fact `{word}`"), why)
             };
+            // `hosts.web-1.address` is read as a subtraction.
+            let dashed = keys.iter().find(|key| key.starts_with(&format!("{word}-")));
+            let dashed = dashed.map(|key| format!("a name with \"-\" needs brackets: {first}[\"{key}\"]"));
+            let help = dashed.or_else(|| did_you_mean(word, keys));
             let span = written.place(self.sources, range.clone());
             let diagnostic = Diagnostic::error(Code::UnknownVariable, what, span, "not known");
-            return Some(diagnostic.because(why).help_if(did_you_mean(word, keys)));
+            return Some(diagnostic.because(why).help_if(help));
         }
         None
     }

@@ -163,11 +163,23 @@ fn syntax_error(error: &tera::Error, text: &str, edits: &scan::Edits) -> Templat
         range,
         format!("this template cannot be read: {}", lowered(&message)),
     );
+    if let Some(name) = dashed_host(text) {
+        error.help = Some(format!("a name with \"-\" needs brackets: hosts[\"{name}\"]"));
+    }
     if error.message.contains("comment tag") {
         error.help =
             Some("`{#` begins a comment; to write it as it is, put it between {% raw %} and {% endraw %}".to_owned());
     }
     error
+}
+
+/// The host in `hosts.web-1.address`, which is read as a subtraction, and seldom as one that makes sense.
+fn dashed_host(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("hosts.")?;
+    let end = rest
+        .find(|c: char| !c.is_ascii_alphanumeric() && c != '-')
+        .unwrap_or(rest.len());
+    rest.get(..end).filter(|name| name.contains('-'))
 }
 
 /// Tera's message, and the range in the text as the user wrote it.
