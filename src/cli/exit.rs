@@ -1,7 +1,5 @@
 //! The exit codes: what each means, and which one several hosts give together. Nothing here ends the process.
 
-use std::fmt;
-
 /// How the program ends. The order is the order of importance: of several hosts' verdicts the greatest one wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Exit {
@@ -75,12 +73,6 @@ impl Exit {
             Self::Output => "the result could not be written to standard output",
             Self::Interrupted => "stopped by Ctrl-C; runs that had begun go on on their hosts",
         }
-    }
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.code())
     }
 }
 

@@ -1,47 +1,49 @@
-//! `provision status`: how hosts stand. It changes no host and plans nothing.
+//! `provision status`: how hosts stand, and whether their probes pass. It changes no host and plans nothing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
-use provision_core::model::{Desired, Spec, UnitName};
+use provision_core::model::{Desired, Fact, HostName, Kind, Observed, ProbeState, Spec, State, UnitName};
 
 use super::fleet::{Fleet, options, target};
 use crate::cli::args::Status as Args;
 use crate::cli::exit::{Exit, combine};
 use crate::cli::ui::Ui;
-use crate::drive;
+use crate::drive::{self, Events};
 use crate::events::Event;
 use crate::report::error::CommandError;
 use crate::report::looking::LookingView;
-use crate::report::status;
+use crate::report::status::{self, HostStatus};
 use crate::stop::Stop;
 
 /// Runs the command.
 pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
     let fleet = Fleet::load_selected(root, &args.selection, ui)?;
+    let options = options(&args.connect);
     let mut view = LookingView::new(ui, fleet.hosts.len());
-    let targets = fleet
-        .hosts
-        .values()
-        .map(|desired| (target(desired), units(desired)))
-        .collect();
-    let mut events = drive::status(targets, &options(&args.connect), stop);
-    let mut statuses = BTreeMap::new();
-    loop {
-        let event = tokio::select! {
-            event = events.recv() => event,
-            () = stop.wait() => return Err(CommandError::interrupted()),
-        };
-        match event {
-            Some(Event::Progress { host, progress }) => view.progress(&host, &progress),
-            Some(Event::Finished { host, result }) => {
-                view.finished(&host);
-                statuses.insert(host, result);
-            }
-            None => break,
-        }
-    }
+    let hosts = fleet.hosts.values();
+    let targets = hosts.clone().map(|desired| (target(desired), units(desired))).collect();
+    let probed = hosts.filter_map(|desired| probes_alone(desired)).collect();
+    let reports = drive::status(targets, &options, stop);
+    let looks = drive::look(probed, &options, stop);
+    let both = async { tokio::join!(collect(reports, Some(&mut view)), collect(looks, None)) };
+    let (reports, mut looks) = tokio::select! {
+        both = both => both,
+        () = stop.wait() => return Err(CommandError::interrupted()),
+    };
     drop(view);
+    let statuses: BTreeMap<_, _> = reports
+        .into_iter()
+        .map(|(host, report)| {
+            let probes = looks.remove(&host);
+            let status = report.and_then(|report| {
+                let probes = probes.transpose()?.map(probes_of).unwrap_or_default();
+                Ok(HostStatus { report, probes })
+            });
+            (host, status)
+        })
+        .collect();
     let exit = combine(statuses.values().map(status::exit));
     if ui.json() {
         ui.result(&status::status_json(&statuses, exit));
@@ -49,6 +51,27 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
         ui.result(&status::status_text(&statuses, ui.verbose(), ui.results()));
     }
     Ok(exit)
+}
+
+/// Every host's end.
+async fn collect<T>(mut events: Events<T>, mut view: Option<&mut LookingView>) -> BTreeMap<HostName, T> {
+    let mut ends = BTreeMap::new();
+    while let Some(event) = events.recv().await {
+        match event {
+            Event::Progress { host, progress } => {
+                if let Some(view) = &mut view {
+                    view.progress(&host, &progress);
+                }
+            }
+            Event::Finished { host, result } => {
+                if let Some(view) = &mut view {
+                    view.finished(&host);
+                }
+                ends.insert(host, result);
+            }
+        }
+    }
+    ends
 }
 
 /// The units that are managed on a host: worth telling of even when they have not failed.
@@ -66,6 +89,36 @@ fn units(desired: &Desired) -> Vec<UnitName> {
             | Spec::Sysctl(_)
             | Spec::Command(_)
             | Spec::Probe(_) => None,
+        })
+        .collect()
+}
+
+/// The host with its probes and nothing else to look at; `None` where it has none.
+fn probes_alone(desired: &Desired) -> Option<Arc<Desired>> {
+    let probes = desired.resources.iter().filter(|(id, _)| id.kind == Kind::Probe);
+    let resources: BTreeMap<_, _> = probes.map(|(id, resource)| (id.clone(), resource.clone())).collect();
+    let some = !resources.is_empty();
+    some.then(|| {
+        Arc::new(Desired {
+            resources,
+            blobs: BTreeMap::new(),
+            ..desired.clone()
+        })
+    })
+}
+
+/// What was found of the probes; receipts bring other resources along.
+fn probes_of(observed: Observed) -> BTreeMap<String, Fact<ProbeState>> {
+    let resources = observed.resources.into_iter();
+    resources
+        .filter(|(id, _)| id.kind == Kind::Probe)
+        .map(|(id, fact)| {
+            let probe = match fact {
+                Fact::Known(State::Probe(probe)) => Fact::Known(probe),
+                Fact::Known(_) => Fact::unknown("the agent answered with something else than a probe"),
+                Fact::Unknown(why) => Fact::Unknown(why),
+            };
+            (id.name, probe)
         })
         .collect()
 }

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use provision_core::model::{
-    Action, Blocker, Connection, Desired, Digest, Holder, HostFacts, HostText, Kind, Moved, Origin, Plan, Reason,
-    Resource, ResourceId, RunEvent, RunPhase, RunSummary, Spec, StepError, SysctlSpec, TextChange, Unchanged,
+    Action, Blocker, Connection, Desired, Digest, Fact, Holder, HostFacts, HostText, Kind, Moved, Origin, Plan,
+    ProbeState, Reason, Resource, ResourceId, RunEvent, RunPhase, RunSummary, Spec, StepError, SysctlSpec, TextChange,
+    Unchanged,
 };
 use provision_core::wire::{StatusReport, UnitReport};
 
@@ -172,6 +173,20 @@ fn happenings(text: &str) -> Vec<Progress> {
     ]
 }
 
+fn host_status(text: &str) -> status::HostStatus {
+    let failing = ProbeState {
+        passing: false,
+        detail: text.into(),
+    };
+    status::HostStatus {
+        report: status_report(text),
+        probes: BTreeMap::from([
+            (text.to_owned(), Fact::Known(failing)),
+            (format!("{text}2"), Fact::unknown(text)),
+        ]),
+    }
+}
+
 fn status_report(text: &str) -> StatusReport {
     let unit = UnitReport {
         active: "failed".into(),
@@ -253,11 +268,7 @@ fn texts(text: &str) -> Vec<String> {
         error::reach_text("web-1", &reach(text), palette),
         error::error_text(&error::CommandError::refused(text).hint(text), palette),
         show::show_text(&desired(text), true, palette),
-        status::status_text(
-            &BTreeMap::from([(host.clone(), Ok(status_report(text)))]),
-            true,
-            palette,
-        ),
+        status::status_text(&BTreeMap::from([(host.clone(), Ok(host_status(text)))]), true, palette),
         status::status_text(&BTreeMap::from([(host.clone(), Err(reach(text)))]), true, palette),
     ];
     texts.extend(exec::end_words(&Ok(ExecEnd::Killed(text.into()))));
@@ -291,7 +302,7 @@ fn jsons(text: &str) -> Vec<String> {
         json::document(&plan_json::plan_document("plan", found.into_iter(), Exit::Done)),
         event_json::plan_line(&plan, &plan_json::plan_value(&plan)),
         show::show_json(&desired(text)),
-        status::status_json(&BTreeMap::from([(host.clone(), Ok(status_report(text)))]), Exit::Done),
+        status::status_json(&BTreeMap::from([(host.clone(), Ok(host_status(text)))]), Exit::Done),
         status::status_json(&BTreeMap::from([(host.clone(), Err(reach(text)))]), Exit::Done),
         exec::end_line(&host, &Ok(ExecEnd::Killed(text.into()))),
         exec::end_line(&host, &Err(reach(text))),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use provision_core::model::{HostName, HostText, RunPhase, RunSummary};
+use provision_core::model::{Fact, HostName, HostText, ProbeState, RunPhase, RunSummary};
 use provision_core::wire::{StatusReport, UnitReport};
 use serde_json::json;
 
@@ -17,25 +17,40 @@ use crate::cli::exit::Exit;
 use crate::drive::ReachError;
 
 /// What was learnt of each host.
-pub type Statuses = BTreeMap<HostName, Result<StatusReport, ReachError>>;
+pub type Statuses = BTreeMap<HostName, Result<HostStatus, ReachError>>;
 
-/// The exit code that one host's status calls for: a failed unit, or an apply that failed, is a failure on a host.
+/// How one host stands.
+#[derive(Debug)]
+pub struct HostStatus {
+    /// What its agent reports.
+    pub report: StatusReport,
+    /// What one try of each of its probes found.
+    pub probes: BTreeMap<String, Fact<ProbeState>>,
+}
+
+/// The exit code that one host's status calls for: a failed unit, a probe that does not pass, or an apply that failed,
+/// is a failure on a host.
 #[must_use]
-pub fn exit(status: &Result<StatusReport, ReachError>) -> Exit {
+pub fn exit(status: &Result<HostStatus, ReachError>) -> Exit {
     match status {
         Err(_) => Exit::Unreachable,
-        Ok(report) if is_well(report) => Exit::Done,
+        Ok(status) if is_well(status) => Exit::Done,
         Ok(_) => Exit::Failed,
     }
 }
 
-fn is_well(report: &StatusReport) -> bool {
+fn passes(probe: &Fact<ProbeState>) -> bool {
+    probe.known().is_some_and(|probe| probe.passing)
+}
+
+fn is_well(status: &HostStatus) -> bool {
+    let report = &status.report;
     let ran = report
         .last_run
         .as_ref()
         .is_none_or(|run| !matches!(run.phase, RunPhase::Failed | RunPhase::Interrupted));
     let units = report.units.as_ref().is_ok_and(|units| !units.values().any(has_failed));
-    ran && units
+    ran && units && status.probes.values().all(passes)
 }
 
 fn has_failed(unit: &UnitReport) -> bool {
@@ -48,16 +63,17 @@ pub fn status_text(statuses: &Statuses, verbose: bool, palette: Palette) -> Stri
     let hosts: Vec<_> = statuses
         .iter()
         .map(|(host, status)| match status {
-            Ok(report) => host_text(host, report, verbose, palette),
+            Ok(status) => host_text(host, status, verbose, palette),
             Err(error) => reach_text(host.as_str(), error, palette),
         })
         .collect();
     hosts.join("\n")
 }
 
-fn host_text(host: &HostName, report: &StatusReport, verbose: bool, palette: Palette) -> String {
+fn host_text(host: &HostName, status: &HostStatus, verbose: bool, palette: Palette) -> String {
+    let report = &status.report;
     let facts = &report.facts;
-    let (word, style) = if is_well(report) {
+    let (word, style) = if is_well(status) {
         ("well", palette.create())
     } else {
         ("in trouble", palette.remove())
@@ -86,6 +102,9 @@ fn host_text(host: &HostName, report: &StatusReport, verbose: bool, palette: Pal
         ]);
     }
     rows.push(vec!["units".to_owned(), units_words(&report.units)]);
+    if !status.probes.is_empty() {
+        rows.push(vec!["probes".to_owned(), probes_words(&status.probes)]);
+    }
     text += &indented("  ", &columns(&rows).join("\n"));
     if let Some(error) = report.last_run.as_ref().and_then(|run| run.error.as_ref()) {
         let _ = writeln!(
@@ -104,7 +123,29 @@ fn host_text(host: &HostName, report: &StatusReport, verbose: bool, palette: Pal
         .map(|(name, unit)| unit_row(name, unit))
         .collect();
     text += &indented("    ", &columns(&rows).join("\n"));
+    let probes = status.probes.iter();
+    let rows: Vec<_> = probes
+        .filter(|(_, probe)| verbose || !passes(probe))
+        .map(|(name, probe)| probe_row(name, probe))
+        .collect();
+    text += &indented("    ", &columns(&rows).join("\n"));
     text
+}
+
+fn probe_row(name: &str, probe: &Fact<ProbeState>) -> Vec<String> {
+    let found = match probe {
+        Fact::Known(state) if state.passing => format!("passes: {}", state.detail.escaped()),
+        Fact::Known(state) => format!("does not pass: {}", state.detail.escaped()),
+        Fact::Unknown(why) => format!("could not be tried: {}", why.escaped()),
+    };
+    vec![words::safe(name), found]
+}
+
+fn probes_words(probes: &BTreeMap<String, Fact<ProbeState>>) -> String {
+    match probes.values().filter(|probe| !passes(probe)).count() {
+        0 => "all pass".to_owned(),
+        failing => format!("{failing} of {} not passing", probes.len()),
+    }
 }
 
 fn unit_row(name: &str, unit: &UnitReport) -> Vec<String> {
@@ -158,7 +199,8 @@ pub fn status_json(statuses: &Statuses, exit: Exit) -> String {
         .map(|(host, status)| {
             json!({
                 "host": host,
-                "status": status.as_ref().ok(),
+                "status": status.as_ref().ok().map(|status| &status.report),
+                "probes": status.as_ref().ok().map(|status| &status.probes),
                 "error": status.as_ref().err().map(ReachJson::from),
             })
         })
