@@ -282,8 +282,13 @@ impl Renderer<'_> {
                 (format!("a host has no fact `{word}`"), why)
             };
             // `hosts.web-1.address` is read as a subtraction.
-            let dashed = keys.iter().find(|key| key.starts_with(&format!("{word}-")));
-            let dashed = dashed.map(|key| format!("a name with \"-\" needs brackets: {first}[\"{key}\"]"));
+            let rest = written.text.get(range.start..).unwrap_or("");
+            let whole: String = rest
+                .chars()
+                .take_while(|c| c.is_ascii_alphanumeric() || *c == '-')
+                .collect();
+            let dashed = keys.contains(&whole.as_str()) && whole != *word;
+            let dashed = dashed.then(|| format!("a name with \"-\" needs brackets: {first}[\"{whole}\"]"));
             let help = dashed.or_else(|| did_you_mean(word, keys));
             let span = written.place(self.sources, range.clone());
             let diagnostic = Diagnostic::error(Code::UnknownVariable, what, span, "not known");
