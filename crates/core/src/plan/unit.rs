@@ -60,7 +60,7 @@ pub(super) fn difference(spec: &UnitSpec, state: &UnitState, due: &Due) -> Diffe
     let mut verbs = Vec::new();
     if let Some(verb) = enabled_verb(spec, state) {
         fields.push(field(
-            "enabled",
+            "at boot",
             &state.enabled,
             known,
             if verb == UnitVerb::Enable {
@@ -77,7 +77,7 @@ pub(super) fn difference(spec: &UnitSpec, state: &UnitState, due: &Due) -> Diffe
     let mut reasons = Vec::new();
     if let Some(verb) = active_verb(spec, state) {
         fields.push(field(
-            "active",
+            "now",
             &state.active,
             known,
             if verb == UnitVerb::Start { "active" } else { "inactive" },
