@@ -168,7 +168,7 @@ pub fn op(op: &Op) -> String {
         Op::DeleteGroup { name } => format!("delete group {name}"),
         Op::CreateUser(spec) => format!("create user {}", spec.name),
         Op::ModifyUser { change, .. } => format!("change user {}", change.name),
-        Op::DeleteUser { name } => format!("delete user {name}"),
+        Op::DeleteUser { name, .. } => format!("delete user {name}"),
         Op::Run(spec) => format!("run {}", spec.name),
         Op::Probe(spec) => format!("wait for {}", spec.name),
         Op::Forget => "forget what left the configuration".to_owned(),

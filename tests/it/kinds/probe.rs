@@ -83,8 +83,8 @@ fn a_gate_waits_for_its_body_as_often_as_it_must_and_no_longer_than_it_may() {
         said.contains("it did not pass within 1s: 200 without the expected text"),
         "{said}"
     );
-    // All before the gate is done and recorded; only the gate is open.
-    assert_eq!(lab.drift(), moved(&[("probe:ready", "host")]));
+    // All before the gate is done and recorded; only the gate is open, and was never passed.
+    assert_eq!(lab.drift(), moved(&[("probe:ready", "new")]));
 
     lab.on_host("printf '200 ok\\nis ready now\\n' > /srv/answer; rm /srv/asked");
     lab.assert_converged();

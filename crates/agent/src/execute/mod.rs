@@ -112,7 +112,7 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
         Op::DeleteGroup { name } => group::delete(name, progress),
         Op::CreateUser(spec) => user::create(spec, progress),
         Op::ModifyUser { change, leave } => user::modify(change, leave, progress),
-        Op::DeleteUser { name } => user::delete(name, progress),
+        Op::DeleteUser { name, keep_group } => user::delete(name, *keep_group, progress),
         Op::Run(spec) => command::run(spec, progress),
         Op::Probe(spec) => probe::wait(spec, progress),
         Op::Forget => Ok(()),

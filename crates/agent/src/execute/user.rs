@@ -57,8 +57,19 @@ pub(super) fn modify(
     Ok(())
 }
 
-pub(super) fn delete(name: &str, progress: &mut Progress<'_>) -> Result<(), StepError> {
-    account_tool("userdel", &[], name, progress)
+pub(super) fn delete(name: &str, keep_group: bool, progress: &mut Progress<'_>) -> Result<(), StepError> {
+    let accounts = Accounts::read().map_err(|error| failure(&error))?;
+    account_tool("userdel", &[], name, progress)?;
+    // userdel takes the group of the user's name along, if it was the user's and is nobody else's, and cannot be told
+    // otherwise. What it took is made again as it was; it had no members.
+    let Some(group) = accounts.group(name).filter(|_| keep_group) else {
+        return Ok(());
+    };
+    let left = Accounts::read().map_err(|error| failure(&error))?;
+    if left.group(name).is_some() {
+        return Ok(());
+    }
+    account_tool("groupadd", &[format!("--gid={}", group.gid)], name, progress)
 }
 
 /// The options that creating and changing share.

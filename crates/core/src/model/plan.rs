@@ -296,6 +296,8 @@ pub enum Op {
     DeleteUser {
         /// The user.
         name: String,
+        /// Whether the group of its name, if it is the user's primary one, stays: `userdel` would take it along.
+        keep_group: bool,
     },
     /// Run a command.
     Run(CommandSpec),

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeSet;
 
-use super::account::unchanged_user;
-use super::difference::{Edit, changes};
+use super::account::{self, unchanged_user};
+use super::difference::{Difference, Edit, changes};
 use super::unit;
 use crate::model::{
-    AbsPath, Action, DirectorySpec, Entry, FieldChange, GroupState, HostText, Op, PackageSpec, PackageState, PathKind,
-    PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec, SysctlState, UserSpec, UserState,
+    AbsPath, Action, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, Op, PackageSpec, PackageState,
+    PathKind, PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec, SysctlState, UserSpec, UserState,
 };
 
 /// `replaced` says that another kind is declared at the same path, so that restoring would only be in its way.
@@ -19,13 +19,7 @@ pub(super) fn removal(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Directory(spec), State::Path(state)) => path(&spec.path, PathKind::Directory, entry, state, replaced),
         (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl(spec, entry, state),
-        (Spec::Group(spec), State::Group(GroupState::Present { .. })) if was_absent(entry) => Some(Edit::new(
-            Action::Remove,
-            Reason::LeftConfiguration,
-            Op::DeleteGroup {
-                name: spec.name.clone(),
-            },
-        )),
+        (Spec::Group(spec), State::Group(state)) => group(spec, entry, state),
         (Spec::User(spec), State::User(state)) => user(spec, entry, state),
         (Spec::Unit(spec), State::Unit(state)) => match &entry.original {
             Some(State::Unit(original)) => {
@@ -131,8 +125,8 @@ fn path(path: &AbsPath, kind: PathKind, entry: &Entry, state: &PathState, replac
                 mode: spec.mode,
             };
             let fields = match super::path::directory(&spec, state) {
-                super::Difference::Edit(edit) => edit.fields,
-                super::Difference::Same(_) | super::Difference::Impossible { .. } => Vec::new(),
+                Difference::Edit(edit) => edit.fields,
+                Difference::Same(_) | Difference::Impossible { .. } => Vec::new(),
             };
             Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(fields))
         }
@@ -189,6 +183,30 @@ fn sysctl(spec: &SysctlSpec, entry: &Entry, state: &SysctlState) -> Option<Edit>
     Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(fields))
 }
 
+fn group(spec: &GroupSpec, entry: &Entry, state: &GroupState) -> Option<Edit> {
+    let GroupState::Present { gid } = state else {
+        return None;
+    };
+    if was_absent(entry) {
+        let op = Op::DeleteGroup {
+            name: spec.name.clone(),
+        };
+        return Some(Edit::new(Action::Remove, Reason::LeftConfiguration, op));
+    }
+    let Some(State::Group(GroupState::Present { gid: original })) = &entry.original else {
+        return None;
+    };
+    if spec.gid.is_none() || original == gid {
+        return None;
+    }
+    let fields = vec![changes("gid", gid.to_string().as_str(), original)];
+    let op = Op::SetGroupId {
+        name: spec.name.clone(),
+        gid: *original,
+    };
+    Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(fields))
+}
+
 fn user(spec: &UserSpec, entry: &Entry, state: &UserState) -> Option<Edit> {
     let UserState::Present { groups, .. } = state else {
         return None;
@@ -196,12 +214,26 @@ fn user(spec: &UserSpec, entry: &Entry, state: &UserState) -> Option<Edit> {
     if was_absent(entry) {
         let op = Op::DeleteUser {
             name: spec.name.clone(),
+            // Without a declared one, the group was made with the user.
+            keep_group: spec.group.as_ref() == Some(&spec.name),
         };
         return Some(Edit::new(Action::Remove, Reason::LeftConfiguration, op));
     }
-    let Some(State::User(UserState::Present { groups: original, .. })) = &entry.original else {
+    let Some(State::User(was)) = &entry.original else {
         return None;
     };
+    let UserState::Present { groups: original, .. } = was else {
+        return None;
+    };
+    let (mut change, mut fields) = (unchanged_user(spec), Vec::new());
+    if let Difference::Edit(edit) = account::user(&as_before(spec, was), state) {
+        fields = edit.fields;
+        for op in edit.ops {
+            if let Op::ModifyUser { change: found, .. } = op {
+                change = found;
+            }
+        }
+    }
     let leave: BTreeSet<String> = spec
         .groups
         .iter()
@@ -211,18 +243,39 @@ fn user(spec: &UserSpec, entry: &Entry, state: &UserState) -> Option<Edit> {
         })
         .cloned()
         .collect();
-    if leave.is_empty() {
+    if !leave.is_empty() {
+        let names = leave.iter().cloned().collect::<Vec<_>>().join(", ");
+        fields.push(FieldChange {
+            field: "leaves groups".into(),
+            before: Some(HostText::new(names)),
+            after: None,
+        });
+    }
+    if fields.is_empty() {
         return None;
     }
-    let names = leave.iter().cloned().collect::<Vec<_>>().join(", ");
-    let field = FieldChange {
-        field: "leaves groups".into(),
-        before: Some(HostText::new(names)),
-        after: None,
-    };
-    let op = Op::ModifyUser {
-        change: unchanged_user(spec),
-        leave,
-    };
-    Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(vec![field]))
+    let op = Op::ModifyUser { change, leave };
+    Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(fields))
+}
+
+/// The attributes that were declared, as they were before. What no configuration could say (an empty shell) stays.
+fn as_before(spec: &UserSpec, was: &UserState) -> UserSpec {
+    let mut before = unchanged_user(spec);
+    if let UserState::Present {
+        uid,
+        group,
+        groups: _,
+        home,
+        shell,
+        comment,
+    } = was
+    {
+        let path = |text: &HostText| AbsPath::new(text.untrusted()).ok();
+        before.uid = spec.uid.map(|_| *uid);
+        before.group = spec.group.as_ref().map(|_| group.label().untrusted().to_owned());
+        before.home = spec.home.as_ref().and_then(|_| path(home));
+        before.shell = spec.shell.as_ref().and_then(|_| path(shell));
+        before.comment = spec.comment.as_ref().map(|_| comment.untrusted().to_owned());
+    }
+    before
 }

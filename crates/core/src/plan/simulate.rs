@@ -232,9 +232,14 @@ fn apply(op: &Op, host: &mut Observed) {
                 }
             }
         }
-        Op::DeleteUser { name } => {
+        Op::DeleteUser { name, keep_group } => {
             let id = ResourceId::new(crate::model::Kind::User, name);
             host.resources.insert(id, Fact::Known(State::User(UserState::Absent)));
+            // As userdel does (USERGROUPS_ENAB of login.defs).
+            let group = ResourceId::new(crate::model::Kind::Group, name);
+            if let Some(group) = host.resources.get_mut(&group).filter(|_| !keep_group) {
+                *group = Fact::Known(State::Group(GroupState::Absent));
+            }
         }
         Op::Run(spec) => {
             let state = CommandState {
