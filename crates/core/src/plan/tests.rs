@@ -229,7 +229,7 @@ fn a_changed_file_restarts_the_unit_once_and_says_why() {
 #[test]
 fn an_interrupted_apply_still_owes_the_restart() {
     let desired = service("new");
-    let states = vec![
+    let states = [
         (format!("file:{UNIT_FILE}"), found_file("new", "0644")),
         ("unit:a.service".to_owned(), found_unit("enabled", "active")),
     ];
