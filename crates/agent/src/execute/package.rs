@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
-use provision_core::model::{Fact, PackageSpec, PackageState, PackageWant, Spec, State, StepError};
+use provision_core::model::{Fact, HostText, PackageSpec, PackageState, PackageWant, Spec, State, StepError};
 
 use super::{Progress, Ran, dpkg_lock, must_run, problem, run};
 use crate::child::Invocation;
@@ -215,9 +215,21 @@ fn explained(ran: Ran) -> StepError {
     } else {
         None
     };
+    let errors: Vec<_> = ran
+        .tail
+        .iter()
+        .filter_map(|line| line.untrusted().strip_prefix("E: "))
+        .collect();
+    let errors = errors.join("; ");
+    let failed = ran.failure("apt-get install");
+    let problem = match &*errors {
+        "" => failed.problem,
+        errors => HostText::new(format!("{}: {errors}", failed.problem.untrusted())),
+    };
     StepError {
+        problem,
         fix: fix.map(str::to_owned),
-        ..ran.failure("apt-get install")
+        ..failed
     }
 }
 
