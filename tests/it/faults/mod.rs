@@ -1,2 +1,16 @@
 //! What goes wrong on hosts, links and controllers, and what it must lead to: a clear error, a consistent host, and
-//! convergence by the next apply.
+//! convergence by the next apply. It provokes each fault as it happens in the field, and injects none into the program.
+
+mod broken_host;
+mod cut;
+mod fleet;
+mod hostile;
+mod killed;
+mod local;
+mod login;
+mod plans;
+mod running;
+mod scene;
+mod stop;
+mod together;
+mod untouched;
