@@ -229,18 +229,15 @@ impl<'a> Draft<'a> {
                 origin: Some(resource.origin.clone()),
             }),
             Difference::Edit(edit) => {
-                let moved = self.moved(id, &resource.spec, state, &edit);
+                let moved = self.moved(id, &resource.spec, state);
                 self.push(id, edit, moved, Some(resource), resource.depends.clone());
             }
         }
     }
 
     /// Who moved: the specification since the last apply, the host since the last apply, or both.
-    fn moved(&self, id: &ResourceId, spec: &Spec, state: &State, edit: &Edit) -> Moved {
+    fn moved(&self, id: &ResourceId, spec: &Spec, state: &State) -> Moved {
         let Some(entry) = self.entry(id) else { return Moved::New };
-        if edit.action == Action::Restart {
-            return Moved::Neither;
-        }
         let configuration = entry.spec != *spec;
         let host = match &entry.spec {
             Spec::Unit(spec) => unit::host_moved(spec, state),

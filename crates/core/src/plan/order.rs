@@ -91,6 +91,8 @@ struct Steps {
     steps: Vec<Step>,
     /// A unit file has changed since systemd last read them.
     stale: bool,
+    /// The step in which it last reads them.
+    read_at: Option<usize>,
     /// Started units that have not been watched yet, and what that will cover.
     settling: BTreeMap<UnitName, Millis>,
     settling_covers: BTreeSet<ResourceId>,
@@ -135,18 +137,29 @@ impl Steps {
                     return;
                 }
             }
-            Op::DaemonReload => self.stale = false,
-            Op::Unit { .. } if self.stale => {
-                self.steps.push(Step {
-                    op: Op::DaemonReload,
-                    covers: BTreeSet::new(),
-                });
-                self.stale = false;
-            }
+            Op::DaemonReload => return self.read_unit_files(covers),
+            Op::Unit { .. } if self.stale => self.read_unit_files(BTreeSet::new()),
             _ => {}
         }
         self.stale |= changes_unit_file(&op);
         self.steps.push(Step { op, covers });
+    }
+
+    /// Lets systemd read its files, unless it has since they last changed.
+    fn read_unit_files(&mut self, covers: BTreeSet<ResourceId>) {
+        let read = self
+            .read_at
+            .filter(|_| !self.stale)
+            .and_then(|at| self.steps.get_mut(at));
+        match read {
+            Some(step) => step.covers.extend(covers),
+            None => {
+                self.read_at = Some(self.steps.len());
+                self.stale = false;
+                let op = Op::DaemonReload;
+                self.steps.push(Step { op, covers });
+            }
+        }
     }
 
     fn settle(&mut self) {
@@ -161,10 +174,7 @@ impl Steps {
 
     fn finish(mut self) -> Vec<Step> {
         if self.stale {
-            self.steps.push(Step {
-                op: Op::DaemonReload,
-                covers: BTreeSet::new(),
-            });
+            self.read_unit_files(BTreeSet::new());
         }
         self.settle();
         self.steps

@@ -434,6 +434,159 @@ fn a_user_leaves_only_the_groups_that_we_put_it_in() {
     assert_eq!(leave, &["docker".to_owned()].into());
 }
 
+fn tcp_probe() -> Spec {
+    Spec::Probe(ProbeSpec {
+        name: "up".into(),
+        check: Check::Tcp {
+            address: "127.0.0.1:1".into(),
+        },
+        timeout: Millis::seconds(1),
+        interval: Millis::seconds(1),
+        threshold: 1,
+    })
+}
+
+#[test]
+fn a_probe_waits_until_started_units_have_settled() {
+    let mut want = service("x");
+    want.resources.extend(desired(vec![(tcp_probe(), vec![])]).resources);
+    let failing = ProbeState {
+        passing: false,
+        detail: "refused".into(),
+    };
+    let observed = observed(vec![
+        (&format!("file:{UNIT_FILE}"), State::Path(PathState::Absent)),
+        ("unit:a.service", not_found()),
+        ("probe:up", State::Probe(failing)),
+    ]);
+    let plan = plan(&want, &observed, &by());
+    let [.., settle, probe] = plan.steps.as_slice() else {
+        panic!("{plan:#?}")
+    };
+    assert!(
+        matches!((&settle.op, &probe.op), (Op::Settle(_), Op::Probe(_))),
+        "{plan:#?}"
+    );
+    assert!(
+        settle.covers.contains(&"unit:a.service".parse().unwrap()),
+        "a unit is done once it has settled"
+    );
+}
+
+#[test]
+fn systemd_reads_its_files_once_for_all_units() {
+    let mut want = service("new");
+    want.resources
+        .extend(desired(vec![(unit("b.service"), vec![])]).resources);
+    let stale = State::Unit(UnitState {
+        load: "loaded".into(),
+        enabled: "enabled".into(),
+        active: "inactive".into(),
+        needs_reload: true,
+    });
+    let observed = observed(vec![
+        (&format!("file:{UNIT_FILE}"), found_file("old", "0644")),
+        ("unit:a.service", found_unit("enabled", "active")),
+        ("unit:b.service", stale),
+    ]);
+    let plan = plan(&want, &observed, &by());
+    let reads = plan.steps.iter().filter(|step| step.op == Op::DaemonReload).count();
+    assert_eq!(reads, 1, "{:#?}", plan.steps);
+}
+
+#[test]
+fn a_package_that_was_there_before_stays() {
+    let package = || {
+        Spec::Package(PackageSpec {
+            name: "curl".into(),
+            want: PackageWant::Present,
+        })
+    };
+    let installed = |version: &str| {
+        State::Package(PackageState::Installed {
+            version: version.into(),
+        })
+    };
+    let had = desired(vec![(package(), vec![])]);
+    for (original, action) in [
+        (installed("1"), Action::Forget),
+        (State::Package(PackageState::Absent), Action::Remove),
+    ] {
+        let mut observed = observed(vec![("package:curl", installed("2"))]);
+        observed.receipt = Fact::Known(Some(receipt(&had, vec![("package:curl", original)])));
+        let plan = plan(&desired(vec![]), &observed, &by());
+        assert_eq!(change(&plan, "package:curl").action, action);
+    }
+}
+
+#[test]
+fn what_cannot_be_done_to_a_unit_is_said_before_anything_is() {
+    let state = |load: &str, enabled: &str| {
+        State::Unit(UnitState {
+            load: load.into(),
+            enabled: enabled.into(),
+            active: "inactive".into(),
+            needs_reload: false,
+        })
+    };
+    for (found, word) in [
+        (state("not-found", ""), "knows no unit"),
+        (state("masked", "masked"), "masked"),
+        (state("loaded", "static"), "[Install]"),
+    ] {
+        let plan = plan(
+            &desired(vec![(unit("b.service"), vec![])]),
+            &observed(vec![("unit:b.service", found)]),
+            &by(),
+        );
+        let problem = &plan.blockers[0].problem;
+        assert!(plan.steps.is_empty() && problem.untrusted().contains(word), "{plan:#?}");
+    }
+}
+
+#[test]
+fn what_the_kernel_writes_with_tabs_is_what_people_write_with_blanks() {
+    let spec = Spec::Sysctl(SysctlSpec {
+        key: "net.ipv4.ip_local_port_range".into(),
+        value: "1024 65000".into(),
+    });
+    let live = State::Sysctl(SysctlState::Live("1024\t65000".into()));
+    let plan = plan(
+        &desired(vec![(spec, vec![])]),
+        &observed(vec![("sysctl:net.ipv4.ip_local_port_range", live)]),
+        &by(),
+    );
+    assert!(plan.is_empty(), "{plan:#?}");
+}
+
+#[test]
+fn sensitive_text_is_in_no_plan_and_what_touches_the_way_in_is_marked() {
+    let Spec::File(mut spec) = file("/etc/ssh/sshd_config", "hunter2", "0600") else {
+        unreachable!()
+    };
+    spec.sensitive = true;
+    let mut want = desired(vec![
+        (Spec::File(spec), vec![]),
+        (file("/etc/motd", "hello", "0644"), vec![]),
+    ]);
+    for text in ["hunter2", "hello"] {
+        want.blobs
+            .insert(Digest::of(text.as_bytes()), Blob::from(text.as_bytes().to_vec()));
+    }
+    let observed = observed(vec![
+        ("file:/etc/ssh/sshd_config", found_file("old", "0600")),
+        ("file:/etc/motd", found_file("old", "0644")),
+    ]);
+    let plan = plan(&want, &observed, &by());
+    let (sshd, motd) = (
+        change(&plan, "file:/etc/ssh/sshd_config"),
+        change(&plan, "file:/etc/motd"),
+    );
+    assert_eq!(sshd.text, Some(TextChange::Hidden("sensitive".into())));
+    assert!(matches!(&motd.text, Some(TextChange::Text { after, .. }) if after == "hello"));
+    assert_eq!((sshd.access, motd.access), (true, false));
+}
+
 /// One resource of each kind with a choice of declared and found states.
 fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State>>, bool)> {
     let at = format!("/srv/{number}");

@@ -38,10 +38,11 @@ impl Due {
     }
 }
 
+/// Whether a resource is the unit's own file, or that of the template it is an instance of.
 fn is_file_of(spec: &UnitSpec, id: &ResourceId) -> bool {
     id.name
         .rsplit_once('/')
-        .is_some_and(|(_, name)| name == spec.name.as_str())
+        .is_some_and(|(_, name)| name == spec.name.as_str() || spec.name.template().as_deref() == Some(name))
 }
 
 /// Whether systemd has the unit otherwise than it was left.
@@ -82,7 +83,12 @@ pub(super) fn difference(spec: &UnitSpec, state: &UnitState, due: &Due) -> Diffe
             known,
             if verb == UnitVerb::Start { "active" } else { "inactive" },
         ));
-        verbs.push(verb);
+        // One that is on its way may have arrived before the order does, and then runs with what it was started with.
+        let late = verb == UnitVerb::Start && state.is_up() && spec.on_change != OnChange::Nothing;
+        if late {
+            reasons = due.reasons();
+        }
+        verbs.push(if reasons.is_empty() { verb } else { UnitVerb::Restart });
     } else if running(state) && spec.active != Some(false) {
         reasons = due.reasons();
         match spec.on_change {
