@@ -1,7 +1,7 @@
 //! What was there before a step that is the first to change something: looked at right before it, kept for good, and
 //! put into the receipt. It changes nothing but the agent's own store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use provision_core::model::{
     AbsPath, Digest, Entry, Fact, Kind, Op, PathState, Plan, Receipt, ResourceId, Spec, State, Step, StepError,
@@ -31,25 +31,33 @@ impl Ground<'_> {
     }
 }
 
-/// The state of what a step is the first to change, right before it: an earlier step of the same run (a package) may have
-/// brought it. The content of a file goes to the store.
+/// The state of what a step is the first to change and that is not in `looked` yet, right before it: an earlier step of the
+/// same run (a package) may have brought it. Of a unit it is the state before the run: what brought it in the same run takes
+/// it away again. The content of a file goes to the store.
 ///
 /// # Errors
 /// Where something cannot be seen, or not be kept: then it must not be replaced.
-pub(crate) fn look(ground: &Ground<'_>, step: &Step) -> Result<BTreeMap<ResourceId, State>, StepError> {
+pub(crate) fn look(
+    ground: &Ground<'_>,
+    step: &Step,
+    looked: &BTreeMap<ResourceId, State>,
+) -> Result<BTreeMap<ResourceId, State>, StepError> {
     if matches!(step.op, Op::Forget) {
         return Ok(BTreeMap::new());
     }
     let mut states = BTreeMap::new();
     let mut specs = Vec::new();
-    for id in step.covers.iter().filter(|id| ground.original(id).is_none()) {
-        let Some(planned) = ground.plan.entries.get(id) else {
+    for id in touched(step) {
+        if ground.original(&id).is_some() || looked.contains_key(&id) {
+            continue;
+        }
+        let Some(planned) = ground.plan.entries.get(&id) else {
             continue;
         };
-        if is_kept(id.kind) {
+        if is_kept(id.kind) && id.kind != Kind::Unit {
             specs.push(planned.spec.clone());
         } else {
-            states.extend(ground.found.get(id).map(|state| (id.clone(), state.clone())));
+            states.extend(ground.found.get(&id).map(|state| (id, state.clone())));
         }
     }
     for (id, fact) in observe_all(&specs) {
@@ -67,7 +75,16 @@ pub(crate) fn look(ground: &Ground<'_>, step: &Step) -> Result<BTreeMap<Resource
     Ok(states)
 }
 
-/// Of what was there before a step that failed, what is no longer so: the step changed it before it failed.
+/// What a step changes: what it covers, and the unit that it gives orders, which only a later step may cover.
+fn touched(step: &Step) -> BTreeSet<ResourceId> {
+    let mut ids = step.covers.clone();
+    if let Op::Unit { name, .. } = &step.op {
+        ids.insert(ResourceId::new(Kind::Unit, name.as_str()));
+    }
+    ids
+}
+
+/// Of what was there before a run that failed and is not covered by its finished steps, what is no longer so.
 pub(crate) fn changed(ground: &Ground<'_>, mut before: BTreeMap<ResourceId, State>) -> BTreeMap<ResourceId, State> {
     let ids = before.keys().filter(|id| is_kept(id.kind));
     let specs: Vec<Spec> = ids
@@ -81,11 +98,11 @@ pub(crate) fn changed(ground: &Ground<'_>, mut before: BTreeMap<ResourceId, Stat
     before
 }
 
-/// How the resources of a finished step stand in the receipt.
+/// How the resources of a finished step stand in the receipt. What was there before them is taken out of `before`.
 pub(crate) fn entries(
     ground: &Ground<'_>,
     step: &Step,
-    mut before: BTreeMap<ResourceId, State>,
+    before: &mut BTreeMap<ResourceId, State>,
 ) -> BTreeMap<ResourceId, Option<Entry>> {
     let mut entry = |id: &ResourceId| {
         let planned = ground.plan.entries.get(id)?;

@@ -207,15 +207,15 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
         found: &found,
     };
     let mut done = BTreeMap::new();
+    let mut before = BTreeMap::new();
     let mut begun = BTreeMap::new();
     let mut complete = true;
     for (number, step) in plan.steps.iter().enumerate() {
         let began = Instant::now();
         journal.write(&RunEvent::Started { step: number })?;
-        let mut before = BTreeMap::new();
-        let executed = before::look(&ground, step).and_then(|states| {
+        let executed = before::look(&ground, step, &before).and_then(|states| {
             originals.note(&states).map_err(|error| execute::failure(&error))?;
-            before = states;
+            before.extend(states);
             let work = Work {
                 layout,
                 blobs: &plan.blobs,
@@ -224,7 +224,7 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
         });
         match executed {
             Ok(note) => {
-                let entries = before::entries(&ground, step, before);
+                let entries = before::entries(&ground, step, &mut before);
                 done.extend(entries.clone());
                 let millis = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
                 journal.write(&RunEvent::Done {

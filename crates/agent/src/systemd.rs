@@ -1,4 +1,4 @@
-//! What systemd says of its units: one `systemctl` for all of them, however many. It gives no orders.
+//! What systemd says of its units: one `systemctl` for all of them, however many, and one for templates. It gives no orders.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
@@ -79,21 +79,50 @@ pub(crate) fn is_running() -> bool {
 /// [`SystemdError`].
 pub(crate) fn show(units: &[UnitName]) -> Result<BTreeMap<UnitName, UnitState>, SystemdError> {
     const PROPERTIES: &str = "--property=Id,Names,LoadState,UnitFileState,ActiveState,NeedDaemonReload";
-    let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+    let (templates, units): (Vec<_>, Vec<_>) = units.iter().partition(|unit| unit.is_template());
+    let names: Vec<&str> = units.iter().map(|unit| unit.as_str()).collect();
     let answers = ask_of(PROPERTIES, &names)?;
-    units
-        .iter()
-        .map(|unit| {
-            let block = answers.of(unit.as_str())?;
-            let state = UnitState {
-                load: block.text("LoadState"),
-                enabled: block.text("UnitFileState"),
-                active: block.text("ActiveState"),
-                needs_reload: block.get("NeedDaemonReload") == "yes",
-            };
-            Ok((unit.clone(), state))
+    let mut states = show_templates(&templates)?;
+    for unit in units {
+        let block = answers.of(unit.as_str())?;
+        let state = UnitState {
+            load: block.text("LoadState"),
+            enabled: block.text("UnitFileState"),
+            active: block.text("ActiveState"),
+            needs_reload: block.get("NeedDaemonReload") == "yes",
+        };
+        states.insert(unit.clone(), state);
+    }
+    Ok(states)
+}
+
+/// The state of templates: `show` knows none, for systemd never loads them, but their files are listed.
+fn show_templates(templates: &[&UnitName]) -> Result<BTreeMap<UnitName, UnitState>, SystemdError> {
+    if templates.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let answer = systemctl(["list-unit-files", "--full", "--plain", "--no-legend", "--", "*@.*"])?;
+    let files: BTreeMap<&str, &str> = answer
+        .lines()
+        .filter_map(|line| {
+            let mut words = line.split_whitespace();
+            Some((words.next()?, words.next()?))
         })
-        .collect()
+        .collect();
+    let state = |found: Option<&&str>| UnitState {
+        load: HostText::from(match found {
+            None => "not-found",
+            Some(file) if file.starts_with("masked") => "masked",
+            Some(_) => "loaded",
+        }),
+        enabled: HostText::from(found.copied().unwrap_or_default()),
+        active: HostText::from("inactive"),
+        needs_reload: false,
+    };
+    let states = templates
+        .iter()
+        .map(|unit| ((*unit).clone(), state(files.get(unit.as_str()))));
+    Ok(states.collect())
 }
 
 /// How units fare, by the names asked for.
@@ -141,13 +170,14 @@ fn listed(line: &str) -> Option<String> {
     unit.contains('.').then(|| unit.to_owned())
 }
 
-/// The units in state failed and those asked for, as a status report has them.
+/// The units in state failed and those asked for but templates, as a status report has them.
 ///
 /// # Errors
 /// [`SystemdError`].
 pub(crate) fn report(units: &BTreeSet<UnitName>) -> Result<BTreeMap<String, UnitReport>, SystemdError> {
     let mut names = failed_units()?;
-    names.extend(units.iter().map(|unit| unit.as_str().to_owned()));
+    let loaded = units.iter().filter(|unit| !unit.is_template());
+    names.extend(loaded.map(|unit| unit.as_str().to_owned()));
     let asked: Vec<&str> = names.iter().map(String::as_str).collect();
     let answers = ask_of(HEALTH, &asked)?;
     asked

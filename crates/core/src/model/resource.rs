@@ -145,7 +145,8 @@ pub enum State {
 
 impl State {
     /// A digest of all that a plan may rest on. Text shown only for the diff is left out: the content's digest stands for it.
-    /// So are the words a guard or a probe said, which may differ from try to try.
+    /// So are the words a guard or a probe said, which may differ from try to try, and where between down and up a unit is:
+    /// a plan made for one that flaps must not be out of date at once.
     #[must_use]
     pub fn fingerprint(&self) -> Digest {
         match self {
@@ -158,7 +159,15 @@ impl State {
             }) => Digest::of_json(&("file", content, owner, group, mode)),
             Self::Command(CommandState { satisfied, detail: _ }) => Digest::of_json(&("command", satisfied)),
             Self::Probe(ProbeState { passing, detail: _ }) => Digest::of_json(&("probe", passing)),
-            Self::Group(_) | Self::User(_) | Self::Package(_) | Self::Path(_) | Self::Sysctl(_) | Self::Unit(_) => {
+            Self::Unit(
+                unit @ UnitState {
+                    load,
+                    enabled,
+                    active: _,
+                    needs_reload,
+                },
+            ) => Digest::of_json(&("unit", load, enabled, unit.is_up(), needs_reload)),
+            Self::Group(_) | Self::User(_) | Self::Package(_) | Self::Path(_) | Self::Sysctl(_) => {
                 Digest::of_json(self)
             }
         }

@@ -53,6 +53,28 @@ impl UnitName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether it is a template, such as `getty@.service`: it can be enabled, and never runs itself.
+    #[must_use]
+    pub fn is_template(&self) -> bool {
+        matches!(self.instance(), Some((_, "", _)))
+    }
+
+    /// The template that it is an instance of: `getty@.service` of `getty@tty1.service`.
+    #[must_use]
+    pub fn template(&self) -> Option<String> {
+        match self.instance()? {
+            (_, "", _) => None,
+            (stem, _, kind) => Some(format!("{stem}@.{kind}")),
+        }
+    }
+
+    /// Stem, instance and type of a name with an `@`.
+    fn instance(&self) -> Option<(&str, &str, &str)> {
+        let (stem, rest) = self.0.split_once('@')?;
+        let (instance, kind) = rest.rsplit_once('.')?;
+        Some((stem, instance, kind))
+    }
 }
 
 impl fmt::Display for UnitName {
@@ -116,4 +138,35 @@ pub struct UnitState {
     pub active: HostText,
     /// `NeedDaemonReload`: the file on disk is newer than what systemd has read.
     pub needs_reload: bool,
+}
+
+impl UnitState {
+    /// Whether it is up, or on its way up or down: what a restart applies to. A unit that systemd restarts again and again
+    /// is at one moment in one of these states and at the next in another.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        matches!(
+            self.active.untrusted(),
+            "active" | "reloading" | "refreshing" | "activating" | "deactivating"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instances_know_their_template() {
+        for (name, template, is_template) in [
+            ("getty@tty1.service", Some("getty@.service"), false),
+            ("a@b@c.d.timer", Some("a@.timer"), false),
+            ("getty@.service", None, true),
+            ("ssh.service", None, false),
+        ] {
+            let name = UnitName::new(name).unwrap();
+            assert_eq!(name.template().as_deref(), template, "{name}");
+            assert_eq!(name.is_template(), is_template, "{name}");
+        }
+    }
 }
