@@ -1,12 +1,15 @@
 //! Values given to modules' options: `[set.…]`, `[default.…]` and `[force.…]`. It does not know which options there are.
 
+use serde::Serialize;
+
 use super::decode;
 use super::diagnostic::Diagnostic;
 use super::source::Spanned;
 use super::tree::{Node, Table};
 
 /// How strong a definition is. A stronger one hides all weaker ones of the same option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Priority {
     /// The module's own default.
     Declared,
@@ -22,6 +25,17 @@ impl Priority {
     /// The priorities that files can give, each with the name of its table.
     pub const TABLES: [(Self, &'static str); 3] =
         [(Self::Default, "default"), (Self::Set, "set"), (Self::Force, "force")];
+
+    /// Its word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Declared => "declared",
+            Self::Default => "default",
+            Self::Set => "set",
+            Self::Force => "force",
+        }
+    }
 }
 
 /// The values that one table gives to one module's options.

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Code, Diagnostic, Span, Spanned};
-use crate::model::{Blob, Content, DependencyReason, Digest, ResourceId, Spec};
+use crate::model::{Blob, Content, DependencyReason, Digest, Kind, ResourceId, Spec};
 
 /// A dependency that the configuration writes down.
 #[derive(Clone, Debug)]
@@ -28,6 +28,10 @@ pub(super) struct Declarations {
     pub(super) blobs: BTreeMap<Digest, Blob>,
     /// Kernel parameters by key, each with the file that keeps it.
     pub(super) sysctls: BTreeMap<String, Sysctl>,
+    /// Which resources each declaration made, by its number, where someone wants to know.
+    pub(super) made: Option<Vec<(usize, ResourceId)>>,
+    /// The number of the declaration that is being read.
+    pub(super) current: usize,
 }
 
 /// A kernel parameter and the file that keeps it.
@@ -42,6 +46,7 @@ impl Declarations {
     /// Takes in a resource.
     pub(super) fn declare(&mut self, spec: Spec, span: Span, said: Vec<Said>, found: &mut Vec<Diagnostic>) {
         let id = spec.id();
+        self.note(&id);
         match self.resources.get_mut(&id) {
             None => {
                 self.resources.insert(id, Declared { spec, span, said });
@@ -58,6 +63,8 @@ impl Declarations {
 
     /// Takes in a kernel parameter.
     pub(super) fn declare_sysctl(&mut self, key: String, sysctl: Sysctl, found: &mut Vec<Diagnostic>) {
+        self.note(&ResourceId::new(Kind::Sysctl, key.as_str()));
+        self.note(&ResourceId::new(Kind::File, sysctl.file.as_str()));
         match self.sysctls.get(&key) {
             Some(there) if there.value != sysctl.value => {
                 let difference = format!("`value` is {} and {}", there.value, sysctl.value);
@@ -71,6 +78,13 @@ impl Declarations {
             None => {
                 self.sysctls.insert(key, sysctl);
             }
+        }
+    }
+
+    fn note(&mut self, id: &ResourceId) {
+        let current = self.current;
+        if let Some(made) = &mut self.made {
+            made.push((current, id.clone()));
         }
     }
 

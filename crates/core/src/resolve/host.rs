@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Assert, Code, Declaration, Diagnostic, Host, Module, Project, SourceMap};
+use crate::config::{Assert, Code, Declaration, Diagnostic, Host, Module, Project, SourceMap, Span};
 use crate::model::{Desired, Kind, Resource};
 
 use super::declared::Declarations;
-use super::imports::Imports;
+use super::imports::{Imported, Imports};
 use super::local::Locals;
 use super::options::scopes;
 use super::reader::Reader;
 use super::render::{Facts, Renderer, Scope, Templates, Written};
+use super::trace::{By, Trace};
 use super::{check, dependencies, kind};
 
 /// What all hosts of a resolution share.
@@ -21,6 +22,8 @@ pub(super) struct Shared<'a> {
     pub(super) templates: Templates,
     pub(super) locals: Locals<'a>,
     pub(super) sources: &'a mut SourceMap,
+    /// Where what was seen is noted down, if anyone asks why.
+    pub(super) trace: Option<&'a mut Trace>,
 }
 
 /// Resolves one host; `None` where it cannot be, with the reason in `found` or in what was found when the files were read.
@@ -28,21 +31,28 @@ pub(super) fn resolve(host: &Host, shared: &mut Shared<'_>, found: &mut Vec<Diag
     if host.unreadable {
         return None;
     }
-    let (modules, sound) = shared.imports.of_host(shared.project, host, found);
-    let broken = host.broken || !sound || modules.values().any(|module| module.broken);
+    let imported = shared.imports.of_host(shared.project, host, found);
+    let modules = &imported.modules;
+    let broken = host.broken || !imported.sound || modules.values().any(|module| module.broken);
     let mut renderer = Renderer {
         templates: &mut shared.templates,
         sources: shared.sources,
         found,
+        trace: shared.trace.as_deref_mut(),
     };
-    let (scopes, complete) = scopes(host, &modules, shared.facts, &mut renderer);
+    let (scopes, complete) = scopes(host, modules, shared.facts, &mut renderer);
     if complete {
-        asserts(&modules, &scopes, &mut renderer);
+        asserts(modules, &scopes, &mut renderer);
     }
-    let own = Scope::new("the host file".to_owned(), shared.facts, host);
-    let mut declarations = Declarations::default();
+    let own = Scope::new(By::Host, shared.facts, host);
+    let mut declarations = Declarations {
+        made: renderer.trace.is_some().then(Vec::new),
+        ..Declarations::default()
+    };
     let mut failed = false;
-    for (declaration, scope) in in_order(&modules, &scopes, host, &own) {
+    for (number, (declaration, scope)) in in_order(modules, &scopes, host, &own).into_iter().enumerate() {
+        declarations.current = number;
+        renderer.note(declaration, scope, &mut shared.locals);
         let mut reader = Reader {
             declaration,
             scope,
@@ -52,13 +62,31 @@ pub(super) fn resolve(host: &Host, shared: &mut Shared<'_>, found: &mut Vec<Diag
         };
         failed |= kind::resolve(&mut reader).is_err();
     }
+    let made = declarations.made.take();
     kind::finish(&mut declarations, renderer.found);
+    if let Some(trace) = &mut renderer.trace {
+        trace.read = true;
+        trace.made = made.unwrap_or_default();
+        trace.ways = imported
+            .modules
+            .keys()
+            .map(|module| ((*module).to_owned(), way(&imported, module)))
+            .collect();
+        let specs = declarations
+            .resources
+            .iter()
+            .map(|(id, declared)| (id.clone(), declared.spec.clone()));
+        trace.specs = specs.collect();
+    }
     check::paths(&declarations, renderer.found);
     // References to a resource that could not be read would be reported as references to nothing.
     if failed || broken || !complete {
         return None;
     }
     let dependencies = dependencies::find(&declarations, renderer.found);
+    if let Some(trace) = &mut renderer.trace {
+        trace.dependencies.clone_from(&dependencies);
+    }
     check::cycles(&declarations, &dependencies, renderer.found);
     let sources = &*renderer.sources;
     let mut dependencies = dependencies;
@@ -79,6 +107,18 @@ pub(super) fn resolve(host: &Host, shared: &mut Shared<'_>, found: &mut Vec<Diag
         resources: resources.collect(),
         blobs: declarations.blobs,
     })
+}
+
+/// The imports that lead to a module, as a trace has them.
+fn way(imported: &Imported<'_>, module: &str) -> Vec<(String, By, Span)> {
+    let steps = imported.way(module).into_iter().map(|(module, way)| {
+        let by = way.by.map_or(By::Host, |name| By::Module {
+            name: name.to_owned(),
+            instance: None,
+        });
+        (module.to_owned(), by, way.span)
+    });
+    steps.collect()
 }
 
 /// All declarations, each with what its templates see: modules by name, then the host's own. Groups and users come

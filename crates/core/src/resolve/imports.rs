@@ -1,13 +1,11 @@
 //! Which modules a host uses: its imports and theirs. It evaluates nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::config::{Code, Diagnostic, Host, Module, Project, Span, Spanned, did_you_mean, shown};
 
 /// Findings about the modules' imports of each other, and the modules from which they are reached.
 pub(super) struct Imports<'a> {
-    /// For each module, all modules it needs, itself included; in the order of their names.
-    closures: BTreeMap<&'a str, BTreeSet<&'a str>>,
     /// The modules that are in an import cycle, or import what does not exist.
     broken: BTreeSet<&'a str>,
 }
@@ -32,37 +30,68 @@ impl<'a> Imports<'a> {
         for module in project.modules.values() {
             walk.visit(module, found, &mut broken);
         }
-        let closures = project
-            .modules
-            .keys()
-            .map(|name| (name.as_str(), closure(project, std::iter::once(name.as_str()))))
-            .collect();
-        Self { closures, broken }
+        Self { broken }
     }
 
-    /// The modules that a host uses, by name, and whether all of its imports are sound. Unknown ones are reported.
-    pub(super) fn of_host(
-        &self,
-        project: &'a Project,
-        host: &Host,
-        found: &mut Vec<Diagnostic>,
-    ) -> (BTreeMap<&'a str, &'a Module>, bool) {
-        let mut names = BTreeSet::new();
-        let mut sound = true;
-        for import in &host.imports {
-            match self.closures.get(import.value.as_str()) {
-                Some(closure) => names.extend(closure.iter().copied()),
-                None => {
+    /// The modules that a host uses, and how each came in. Unknown imports are reported.
+    pub(super) fn of_host(&self, project: &'a Project, host: &'a Host, found: &mut Vec<Diagnostic>) -> Imported<'a> {
+        let mut imported = Imported {
+            modules: BTreeMap::new(),
+            ways: BTreeMap::new(),
+            sound: true,
+        };
+        let mut open: VecDeque<(Option<&'a str>, &'a Spanned<String>)> = VecDeque::new();
+        open.extend(host.imports.iter().map(|import| (None, import)));
+        // Breadth first: of several ways in, the shortest is told.
+        while let Some((by, import)) = open.pop_front() {
+            let Some(module) = project.modules.get(&import.value) else {
+                // A module's unknown import is reported once, whatever the host.
+                if by.is_none() {
                     found.push(unknown(project, import));
-                    sound = false;
+                    imported.sound = false;
                 }
+                continue;
+            };
+            let name = module.name.as_str();
+            if imported.modules.insert(name, module).is_none() {
+                imported.ways.insert(name, Way { by, span: import.span });
+                imported.sound &= !self.broken.contains(name);
+                open.extend(module.imports.iter().map(|import| (Some(name), import)));
             }
         }
-        sound &= names.iter().all(|name| !self.broken.contains(name));
-        let modules = names
-            .into_iter()
-            .filter_map(|name| project.modules.get(name).map(|module| (name, module)));
-        (modules.collect(), sound)
+        imported
+    }
+}
+
+/// The modules of one host.
+pub(super) struct Imported<'a> {
+    /// By name.
+    pub(super) modules: BTreeMap<&'a str, &'a Module>,
+    ways: BTreeMap<&'a str, Way<'a>>,
+    /// Whether all imports are of modules that there are, and none is in a circle.
+    pub(super) sound: bool,
+}
+
+/// The import by which a module came in.
+#[derive(Clone, Copy)]
+pub(super) struct Way<'a> {
+    /// The module that imports it; `None` is the host file.
+    pub(super) by: Option<&'a str>,
+    /// Where.
+    pub(super) span: Span,
+}
+
+impl<'a> Imported<'a> {
+    /// The imports that lead from the host file to a module, in that order; each names the module that it brings in.
+    pub(super) fn way(&self, module: &str) -> Vec<(&'a str, Way<'a>)> {
+        let mut way = Vec::new();
+        let mut next = self.ways.get_key_value(module);
+        while let Some((name, step)) = next {
+            way.push((*name, *step));
+            next = step.by.and_then(|by| self.ways.get_key_value(by));
+        }
+        way.reverse();
+        way
     }
 }
 
@@ -76,20 +105,6 @@ fn unknown(project: &Project, import: &Spanned<String>) -> Diagnostic {
         format!("modules/{name}.toml does not exist"),
     );
     diagnostic.help_if(did_you_mean(&import.value, project.modules.keys().map(String::as_str)))
-}
-
-fn closure<'a>(project: &'a Project, start: impl Iterator<Item = &'a str>) -> BTreeSet<&'a str> {
-    let mut closure = BTreeSet::new();
-    let mut open: Vec<&str> = start.collect();
-    while let Some(name) = open.pop() {
-        let Some(module) = project.modules.get(name) else {
-            continue;
-        };
-        if closure.insert(module.name.as_str()) {
-            open.extend(module.imports.iter().map(|import| import.value.as_str()));
-        }
-    }
-    closure
 }
 
 /// A walk along the imports, in which a module met again on its own path closes a cycle.

@@ -13,12 +13,18 @@ mod options;
 mod reader;
 mod render;
 mod template;
+mod trace;
 mod unit_text;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::config::{Code, Diagnostic, Host, Label, Project, Severity, SourceMap, Sources, load};
 use crate::model::{Desired, HostName};
+
+use trace::Trace;
+
+pub use why::{Answer, Definition, Import, Owner, Step, Subject, Why, WhyError, why};
 
 /// What all hosts should be, and all that is wrong.
 #[derive(Debug)]
@@ -54,7 +60,22 @@ pub fn resolve_all(sources: &Sources<'_>) -> Resolution {
 /// Templates still see the public facts of every host.
 #[must_use]
 pub fn resolve(project: Project, sources: &Sources<'_>, wanted: impl Fn(&HostName) -> bool) -> Resolution {
-    let mut project = project;
+    stage(project, sources, wanted, None)
+}
+
+/// As [`resolve`], for one host, with what was noted down about it.
+fn resolve_traced(project: Project, sources: &Sources<'_>, wanted: impl Fn(&HostName) -> bool) -> (Resolution, Trace) {
+    let mut trace = Trace::default();
+    let resolution = stage(project, sources, wanted, Some(&mut trace));
+    (resolution, trace)
+}
+
+fn stage(
+    mut project: Project,
+    sources: &Sources<'_>,
+    wanted: impl Fn(&HostName) -> bool,
+    trace: Option<&mut Trace>,
+) -> Resolution {
     let mut resolution = Resolution {
         hosts: BTreeMap::new(),
         hosts_with_errors: BTreeSet::new(),
@@ -72,6 +93,7 @@ pub fn resolve(project: Project, sources: &Sources<'_>, wanted: impl Fn(&HostNam
         templates: render::Templates::new(),
         locals: local::Locals::new(sources.files),
         sources: &mut resolution.sources,
+        trace,
     };
     for host in project.hosts.values().filter(|host| wanted(&host.name)) {
         let mut found = Vec::new();

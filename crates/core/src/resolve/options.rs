@@ -12,6 +12,7 @@ use crate::config::{
 use super::merge::Merged;
 use super::render::{Facts, Renderer, Scope, Written, value};
 use super::template::Form;
+use super::trace::{By, Defined, OptionPath};
 
 /// How many options may be needed, one by another, to find one value. Nobody reads a longer chain.
 const MAX_CHAIN: usize = 50;
@@ -61,7 +62,7 @@ pub(super) fn scopes<'a>(
     let mut scopes = BTreeMap::new();
     let mut complete = true;
     for (name, module) in modules {
-        let mut scope = Scope::new(format!("module `{name}`"), facts, host);
+        let mut scope = Scope::new(By::module(name), facts, host);
         for option in module.options.values() {
             complete &= options.enter(&mut scope, name, option, renderer).is_ok();
         }
@@ -227,14 +228,23 @@ impl<'a> Options<'a, '_> {
         });
         let mut definitions = self.definitions.get(&id).cloned().unwrap_or_default();
         definitions.extend(declared);
+        if let Some(trace) = &mut renderer.trace {
+            trace.options.entry(path(id)).or_default();
+        }
         let Some(strongest) = definitions.iter().map(|definition| definition.priority).max() else {
             return self.without_value(id, option, renderer);
         };
+        // What loses must still be a value of the option's type: it may win on the next host.
+        let read = definitions.into_iter().map(|definition| {
+            let value = self.read(option, definition, renderer);
+            self.note(id, definition, value.as_ref().ok(), renderer);
+            (definition, value)
+        });
+        let read: Vec<_> = read.collect();
         let mut winner: Option<Merged<'a>> = None;
         let mut failed = false;
-        for definition in definitions {
-            // What loses must still be a value of the option's type: it may win on the next host.
-            let Ok(value) = self.read(option, definition, renderer) else {
+        for (definition, value) in read {
+            let Ok(value) = value else {
                 failed |= definition.priority == strongest;
                 continue;
             };
@@ -254,7 +264,13 @@ impl<'a> Options<'a, '_> {
             Some(Merged { value, nodes }) if !failed => {
                 let span = nodes.first().map_or(option.name.span, |node| node.span);
                 match option.bounds(&value, span) {
-                    None => Ok(Some(value)),
+                    None => {
+                        if let Some(trace) = &mut renderer.trace {
+                            let trace = trace.options.entry(path(id)).or_default();
+                            (trace.strongest, trace.value) = (Some(strongest), Some(value.clone()));
+                        }
+                        Ok(Some(value))
+                    }
                     Some(diagnostic) => {
                         renderer.found.push(diagnostic);
                         Err(Reported)
@@ -262,6 +278,29 @@ impl<'a> Options<'a, '_> {
                 }
             }
             _ => Err(Reported),
+        }
+    }
+
+    /// Notes down a definition for those who ask why.
+    fn note(
+        &self,
+        id: (&str, &str),
+        definition: Definition<'a>,
+        value: Option<&OptionValue>,
+        renderer: &mut Renderer<'_>,
+    ) {
+        if renderer.trace.is_none() {
+            return;
+        }
+        let defined = Defined {
+            by: definition.by.map_or(By::Host, By::module),
+            priority: definition.priority,
+            span: definition.node.span,
+            value: value.cloned(),
+            needs: renderer.names_in(definition.node),
+        };
+        if let Some(trace) = &mut renderer.trace {
+            trace.options.entry(path(id)).or_default().definitions.push(defined);
         }
     }
 
@@ -348,9 +387,9 @@ impl<'a> Options<'a, '_> {
     /// What the templates of a definition see.
     fn scope_of(&mut self, definition: Definition<'a>, renderer: &mut Renderer<'_>) -> Result<Scope, Reported> {
         let Some(by) = definition.by else {
-            return Ok(Scope::new("the host file".to_owned(), self.facts, self.host));
+            return Ok(Scope::new(By::Host, self.facts, self.host));
         };
-        let mut scope = Scope::new(format!("module `{by}`"), self.facts, self.host);
+        let mut scope = Scope::new(By::module(by), self.facts, self.host);
         self.enter_needed(&mut scope, by, definition.node, renderer)?;
         Ok(scope)
     }
@@ -382,6 +421,15 @@ impl<'a> Options<'a, '_> {
             .collect::<Vec<_>>();
         scope.options.extend(others);
         Ok(())
+    }
+}
+
+/// An option as a trace names it.
+fn path((module, name): (&str, &str)) -> OptionPath {
+    OptionPath {
+        module: module.to_owned(),
+        instance: None,
+        name: name.to_owned(),
     }
 }
 

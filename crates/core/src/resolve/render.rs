@@ -12,6 +12,7 @@ use crate::config::{
 use crate::model::Connection;
 
 use super::template::{Chain, Form, Template, TemplateError, compile, prototype};
+use super::trace::{By, Trace};
 
 /// Templates that were read, by their text: those of modules are worth keeping for the next host.
 pub(super) struct Templates {
@@ -65,6 +66,8 @@ pub(super) struct Scope {
     pub(super) context: Context,
     /// What "this" is in messages: "module `inotify`" or "the host file".
     pub(super) of: String,
+    /// Whose file it is, for those who ask why.
+    pub(super) by: By,
     /// The options that there are.
     pub(super) options: Vec<String>,
     /// Those of them that have no value.
@@ -75,13 +78,17 @@ pub(super) struct Scope {
 
 impl Scope {
     /// The names that every template sees.
-    pub(super) fn new(of: String, facts: &Facts, host: &Host) -> Self {
+    pub(super) fn new(by: By, facts: &Facts, host: &Host) -> Self {
         let mut context = Context::new();
         context.insert_value("host", facts.of(host));
         context.insert_value("hosts", facts.hosts.clone());
         Self {
             context,
-            of,
+            of: match &by {
+                By::Host => "the host file".to_owned(),
+                By::Module { name, .. } => format!("module `{name}`"),
+            },
+            by,
             options: Vec::new(),
             unset: Vec::new(),
             failed: Vec::new(),
@@ -176,6 +183,7 @@ pub(super) struct Renderer<'a> {
     pub(super) templates: &'a mut Templates,
     pub(super) sources: &'a mut SourceMap,
     pub(super) found: &'a mut Vec<Diagnostic>,
+    pub(super) trace: Option<&'a mut Trace>,
 }
 
 impl Renderer<'_> {
