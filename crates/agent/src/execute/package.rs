@@ -30,6 +30,9 @@ const STALE_LISTS: [&str; 6] = [
     "apt-get update",
 ];
 
+/// What to do where the mirror does not answer.
+const REACH_MIRROR: &str = "see whether this host reaches its package mirror: network, DNS, clock, proxy, sources.list";
+
 pub(super) fn change(
     install: &BTreeMap<String, Option<String>>,
     remove: &BTreeSet<String>,
@@ -37,21 +40,18 @@ pub(super) fn change(
 ) -> Result<(), StepError> {
     dpkg_lock::wait(progress)?;
     repair(progress)?;
-    let mut updated = false;
+    let mut updated = None;
     if !install.is_empty() && !has_lists() {
-        update(progress)?;
-        updated = true;
+        updated = Some(update(progress)?);
     }
     let arguments = arguments(install, remove);
-    let ran = install_or_remove(&arguments, remove, progress)?;
-    let ran = if !ran.status.success() && !updated && STALE_LISTS.iter().any(|text| ran.says(text)) {
-        update(progress)?;
-        install_or_remove(&arguments, remove, progress)?
-    } else {
-        ran
-    };
+    let mut ran = install_or_remove(&arguments, remove, progress)?;
+    if !ran.status.success() && updated.is_none() && STALE_LISTS.iter().any(|text| ran.says(text)) {
+        updated = Some(update(progress)?);
+        ran = install_or_remove(&arguments, remove, progress)?;
+    }
     if !ran.status.success() {
-        return Err(explained(ran));
+        return Err(explained(ran, updated.and_then(|updated| updated.unreachable)));
     }
     check(install, remove)
 }
@@ -192,19 +192,34 @@ fn has_lists() -> bool {
     })
 }
 
-fn update(progress: &mut Progress<'_>) -> Result<(), StepError> {
-    dpkg_lock::wait(progress)?;
-    must_run(&apt(UPDATE).args(["update"]), "apt-get update", progress).map_err(|error| StepError {
-        fix: Some(
-            "see whether this host reaches its package mirror: network, DNS, clock, proxy, sources.list".to_owned(),
-        ),
-        ..error
-    })?;
-    dpkg_lock::wait(progress)
+/// How the package lists were brought up to date.
+struct Updated {
+    /// A mirror that could not be reached, in apt's words. apt goes on with the lists of the others, and so do we.
+    unreachable: Option<String>,
 }
 
-fn explained(ran: Ran) -> StepError {
-    let fix = if ran.says("Packages need to be removed but remove is disabled") {
+fn update(progress: &mut Progress<'_>) -> Result<Updated, StepError> {
+    dpkg_lock::wait(progress)?;
+    let ran = run(&apt(UPDATE).args(["update"]), progress)?;
+    if !ran.status.success() {
+        return Err(StepError {
+            fix: Some(REACH_MIRROR.to_owned()),
+            ..ran.failure("apt-get update")
+        });
+    }
+    let unreachable = ran
+        .tail
+        .iter()
+        .find_map(|line| line.untrusted().strip_prefix("W: Failed to fetch "));
+    let unreachable = unreachable.map(str::to_owned);
+    dpkg_lock::wait(progress)?;
+    Ok(Updated { unreachable })
+}
+
+fn explained(ran: Ran, unreachable: Option<String>) -> StepError {
+    let fix = if unreachable.is_some() {
+        Some(REACH_MIRROR)
+    } else if ran.says("Packages need to be removed but remove is disabled") {
         Some("what is to be installed conflicts with an installed package: declare that one absent")
     } else if ran.says("Unable to locate package") || ran.says("was not found") {
         Some("see whether the name and the version are right for this release, and its sources.list complete")
@@ -220,7 +235,10 @@ fn explained(ran: Ran) -> StepError {
         .iter()
         .filter_map(|line| line.untrusted().strip_prefix("E: "))
         .collect();
-    let errors = errors.join("; ");
+    let mut errors = errors.join("; ");
+    if let Some(mirror) = unreachable {
+        errors = format!("{errors}; and its lists are incomplete: {mirror}");
+    }
     let failed = ran.failure("apt-get install");
     let problem = match &*errors {
         "" => failed.problem,

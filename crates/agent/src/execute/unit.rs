@@ -62,14 +62,18 @@ fn give(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>) -> Result<
     }
     let said = ran.tail.first().map(|line| line.untrusted().to_owned());
     let ended = systemd::show_health(std::slice::from_ref(name)).ok();
-    let result = ended.and_then(|mut health| health.remove(name)).map(|health| {
-        format!(
-            "; the unit is {} ({}), its main process ended with {}",
-            health.active.untrusted(),
-            health.result.untrusted(),
-            health.exit_status
-        )
-    });
+    let ended = ended.and_then(|mut health| health.remove(name));
+    // Of a unit that never ran, how it ended says nothing.
+    let result = ended
+        .filter(|health| health.result.untrusted() != "success")
+        .map(|health| {
+            format!(
+                "; the unit is {} ({}), its main process ended with {}",
+                health.active.untrusted(),
+                health.result.untrusted(),
+                health.exit_status
+            )
+        });
     let failed = ran.failure(&words);
     let journal = match verb {
         UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload | UnitVerb::Stop => {
@@ -94,8 +98,9 @@ fn check_enabled(name: &UnitName) -> Result<(), StepError> {
     let states = systemd::show(std::slice::from_ref(name)).map_err(|error| super::failure(&error))?;
     let found = states.get(name).map_or("", |state| state.enabled.untrusted());
     match found {
-        "enabled" | "enabled-runtime" | "alias" | "linked" | "linked-runtime" | "generated" => Ok(()),
-        "static" | "indirect" => Err(StepError {
+        // What the plan takes for enabled. "indirect" is a unit that enables others (Also=).
+        "enabled" | "alias" | "indirect" => Ok(()),
+        "static" | "generated" | "transient" | "linked" | "linked-runtime" => Err(StepError {
             fix: Some(format!(
                 "give its file an [Install] section, or leave `enabled` out if something else starts {name}"
             )),

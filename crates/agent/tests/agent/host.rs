@@ -94,8 +94,12 @@ impl Host {
             .lines()
             .map(str::to_owned)
             .collect();
-        // Other programs of this machine write there too.
-        lines.retain(|line| line.starts_with(STATE) || line.starts_with(SITE) || line.starts_with("/var/lib "));
+        // Other programs of this machine write to /var/lib too, and what they write is seen here.
+        let is_ours = |line: &String| {
+            let path = line.split(' ').next().unwrap_or_default();
+            Path::new(path).starts_with(STATE) || Path::new(path).starts_with(SITE)
+        };
+        lines.retain(is_ours);
         lines.sort();
         lines.join("\n")
     }
