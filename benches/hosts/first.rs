@@ -2,12 +2,12 @@
 
 use std::error::Error;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use provision_rehearse::{BaseImage, ThrowawayHost};
 
 use crate::lab::{AptCache, Project, fresh, image, reach};
-use crate::sample::{Way, cold_in_turn, heading, rows, run_with};
+use crate::sample::{Way, cold_in_turn, heading, rows, run, run_with};
 use crate::workload::{DIGEST, Workload, script};
 use crate::{say, talk};
 
@@ -49,10 +49,7 @@ pub(crate) fn first(workload: &Workload) -> Result<(), Box<dyn Error>> {
 pub(crate) fn script_on(image: &BaseImage, cache: &AptCache, workload: &Workload) -> Result<Brought, Box<dyn Error>> {
     let host = fresh(image, "first", cache)?;
     let script = script(workload);
-    let mut ssh = bash(&host);
-    let start = Instant::now();
-    run_with(&mut ssh, &script)?;
-    let time = start.elapsed();
+    let time = run_with(&mut bash(&host), &script)?.time;
     Ok(Brought {
         time,
         digest: digest(&host)?,
@@ -67,7 +64,7 @@ pub(crate) fn provision_on(
 ) -> Result<Brought, Box<dyn Error>> {
     let host = fresh(image, "first", cache)?;
     let project = Project::new(workload, &[reach(&host)])?;
-    let time = crate::sample::timed(&mut project.provision(&["apply", "--yes"]))?;
+    let time = run(&mut project.provision(&["apply", "--yes"]))?.time;
     project.is_converged()?;
     Ok(Brought {
         time,
@@ -83,8 +80,7 @@ fn bash(host: &ThrowawayHost) -> Command {
 
 /// What a host is, in so far as the workload says.
 pub(crate) fn digest(host: &ThrowawayHost) -> Result<String, Box<dyn Error>> {
-    let output = run_with(&mut bash(host), DIGEST)?;
-    Ok(String::from_utf8(output.stdout)?)
+    Ok(run_with(&mut bash(host), DIGEST)?.stdout)
 }
 
 /// Says whether two hosts are the same, and where they differ if not.

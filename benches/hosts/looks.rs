@@ -8,7 +8,7 @@ use std::time::Duration;
 use provision_rehearse::ThrowawayHost;
 
 use crate::lab::{Far, PROVISION, Project, reach};
-use crate::sample::{Way, heading, in_turn, rows, timed_at_once};
+use crate::sample::{Way, heading, in_turn, rows, run, timed_at_once};
 use crate::workload::Workload;
 use crate::{bare, say};
 
@@ -44,7 +44,7 @@ pub(crate) fn one(host: &ThrowawayHost, project: &Project) -> Result<(), Box<dyn
     let ways = &mut [
         Way::command("ssh HOST true", || ssh_true(host)),
         Way::new("the SSH library alone, running true", || {
-            crate::sample::timed(&mut bare::command(&reach(host))?)
+            Ok(run(&mut bare::command(&reach(host))?)?.time)
         }),
         Way::command("provision plan HOST", || project.provision(&["plan", host.name()])),
     ];
@@ -63,7 +63,7 @@ pub(crate) fn distance(host: &ThrowawayHost, workload: &Workload) -> Result<(), 
             command
         }),
         Way::new("the SSH library alone, running true", || {
-            crate::sample::timed(&mut bare::command(far.reach())?)
+            Ok(run(&mut bare::command(far.reach())?)?.time)
         }),
         Way::command("provision plan HOST", || project.provision(&["plan", host.name()])),
     ];

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Output, Stdio};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::say;
@@ -30,7 +30,7 @@ impl<'a> Way<'a> {
 
     /// A command from its start to its end.
     pub(crate) fn command(label: impl Into<String>, command: impl Fn() -> Command + 'a) -> Self {
-        Self::new(label, move || timed(&mut command()))
+        Self::new(label, move || Ok(run(&mut command())?.time))
     }
 }
 
@@ -64,37 +64,46 @@ pub(crate) fn cold_in_turn(rounds: usize, ways: &mut [Way<'_>]) -> Result<Vec<Se
     Ok(series)
 }
 
-/// Runs a command to its end, which must be a good one, and gives its output.
-pub(crate) fn run(command: &mut Command) -> Result<Output, Box<dyn Error>> {
-    let output = command.stdin(Stdio::null()).output()?;
-    good(command, output)
+/// A command that ended well.
+pub(crate) struct Ran {
+    /// From its start to its end.
+    pub(crate) time: Duration,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// Runs a command to its end, which must be a good one.
+pub(crate) fn run(command: &mut Command) -> Result<Ran, Box<dyn Error>> {
+    run_to_end(command.stdin(Stdio::null()))
 }
 
 /// Runs a command with this on its standard input.
-pub(crate) fn run_with(command: &mut Command, input: &str) -> Result<Output, Box<dyn Error>> {
+pub(crate) fn run_with(command: &mut Command, input: &str) -> Result<Ran, Box<dyn Error>> {
     let mut file = tempfile::tempfile()?;
     file.write_all(input.as_bytes())?;
-    std::io::Seek::rewind(&mut file)?;
-    let output = command.stdin(file).output()?;
-    good(command, output)
+    file.rewind()?;
+    run_to_end(command.stdin(file))
 }
 
-fn good(command: &Command, output: Output) -> Result<Output, Box<dyn Error>> {
-    if output.status.success() {
-        return Ok(output);
-    }
-    let (said, complained) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    Err(format!("{command:?}: {}\n{said}\n{complained}", output.status).into())
-}
-
-/// How long a command takes.
-pub(crate) fn timed(command: &mut Command) -> Result<Duration, Box<dyn Error>> {
+/// Output goes to files: the end of a pipe would be the end of whatever a command leaves running, such as ssh's masters.
+fn run_to_end(command: &mut Command) -> Result<Ran, Box<dyn Error>> {
+    let (mut stdout, mut stderr) = (tempfile::tempfile()?, tempfile::tempfile()?);
+    command.stdout(stdout.try_clone()?).stderr(stderr.try_clone()?);
     let start = Instant::now();
-    run(command)?;
-    Ok(start.elapsed())
+    let status = command.status()?;
+    let time = start.elapsed();
+    let [stdout, stderr] = [&mut stdout, &mut stderr].map(|file| {
+        let mut bytes = Vec::new();
+        file.rewind()
+            .and_then(|()| file.read_to_end(&mut bytes))
+            .map(|_| String::from_utf8_lossy(&bytes).into_owned())
+    });
+    let (stdout, stderr) = (stdout?, stderr?);
+    if status.success() {
+        Ok(Ran { time, stdout, stderr })
+    } else {
+        Err(format!("{command:?}: {status}\n{stdout}\n{stderr}").into())
+    }
 }
 
 /// How long commands take that run at once, up to the last one's end.

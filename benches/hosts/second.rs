@@ -88,15 +88,15 @@ fn on(host: &ThrowawayHost, line: &str) -> Result<String, Box<dyn Error>> {
 
 /// The process outside that is the host's sshd: the one that listens, which is the first of its service.
 fn sshd(host: &ThrowawayHost) -> Result<u32, Box<dyn Error>> {
-    // The hierarchy is mounted in one of two places.
+    // The hierarchy is mounted in one of two places, and the host's own processes are a group below the host's.
     let hierarchies = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(PathBuf::from);
-    let group = format!(
-        "{}/system.slice/ssh.service/cgroup.procs",
-        host.control_group().trim_start_matches('/')
-    );
+    let group = host.control_group();
+    let groups = ["payload/system.slice", "system.slice"]
+        .map(|slice| format!("{}/{slice}/ssh.service/cgroup.procs", group.trim_start_matches('/')));
     let list = hierarchies
         .iter()
-        .find_map(|hierarchy| fs::read_to_string(hierarchy.join(&group)).ok());
-    let list = list.ok_or_else(|| format!("there is no control group {group}"))?;
+        .flat_map(|hierarchy| groups.iter().map(|group| hierarchy.join(group)))
+        .find_map(|file| fs::read_to_string(file).ok());
+    let list = list.ok_or_else(|| format!("sshd has no control group below {group}"))?;
     Ok(list.lines().next().ok_or("sshd does not run")?.parse()?)
 }

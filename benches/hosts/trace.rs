@@ -1,6 +1,6 @@
 //! What the agent does on a host, as strace sees it from outside: the programs it starts, and what it writes.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -14,7 +14,7 @@ const AGENT: &str = "/provision-agent\"";
 
 /// Calls that change what a path names, or its attributes.
 const CHANGES: &str = "rename,renameat,renameat2,unlink,unlinkat,rmdir,mkdir,mkdirat,mknod,mknodat,link,linkat,symlink,symlinkat,\
-                       chmod,fchmod,fchmodat,fchmodat2,chown,fchown,lchown,fchownat,truncate,ftruncate,fallocate,\
+                       chmod,fchmod,fchmodat,?fchmodat2,chown,fchown,lchown,fchownat,truncate,ftruncate,fallocate,\
                        utimensat,setxattr,lsetxattr,fsetxattr,removexattr,fsync,fdatasync";
 
 /// What was seen.
@@ -33,7 +33,7 @@ pub(crate) struct Doings {
 fn strace(log: &Path) -> Command {
     let mut command = Command::new("strace");
     command
-        .args(["--follow-forks", "--pidns-translation", "-qq", "--string-limit=4096"])
+        .args(["--follow-forks", "--pidns-translation", "--string-limit=4096"])
         .arg(format!(
             "--trace=execve,clone,clone3,fork,vfork,open,openat,openat2,creat,{CHANGES}"
         ))
@@ -46,7 +46,10 @@ fn strace(log: &Path) -> Command {
 pub(crate) fn of_command(command: &Command) -> Result<Doings, Box<dyn Error>> {
     let log = tempfile::NamedTempFile::new()?;
     let mut traced = strace(log.path());
-    traced.arg("--").arg(command.get_program()).args(command.get_args());
+    traced
+        .args(["-qq", "--"])
+        .arg(command.get_program())
+        .args(command.get_args());
     crate::sample::run(&mut traced)?;
     doings(&fs::read_to_string(log.path())?)
 }
@@ -61,10 +64,10 @@ impl Attached {
     /// Returns once it follows.
     pub(crate) fn to(process: u32) -> Result<Self, Box<dyn Error>> {
         let log = tempfile::NamedTempFile::new()?;
-        // Without -qq, strace says on standard error when it follows.
+        // It says on standard error when it follows.
         let mut strace = strace(log.path());
         let mut strace = strace
-            .args(["-p", &process.to_string(), "--quiet=none"])
+            .args(["-p", &process.to_string()])
             .stderr(Stdio::piped())
             .spawn()?;
         let mut first = String::new();
@@ -93,69 +96,95 @@ impl Attached {
     }
 }
 
-/// Reads a log: each line begins with the id of the process, as of outside; new processes are told with their id inside
-/// and, in a comment, outside.
+/// Reads a log and finds the agent's processes in it, and what they did.
 fn doings(log: &str) -> Result<Doings, Box<dyn Error>> {
+    let calls = calls(log)?;
     let mut found = Doings::default();
-    let mut followed: BTreeSet<u32> = BTreeSet::new();
-    for line in log.lines() {
-        let Some((process, call)) = line.split_once(' ') else {
+    // When each process began to be the agent's. The call that makes a process can end after the process's first calls, so
+    // this is known of all before any call is looked at.
+    let mut since: BTreeMap<u32, usize> = BTreeMap::new();
+    for (at, (process, call)) in calls.iter().enumerate() {
+        if call.starts_with("execve(") && call.contains(AGENT) {
+            found.ran = true;
+            since.entry(*process).or_insert(at + 1);
+        }
+    }
+    loop {
+        let known = since.len();
+        for (at, (process, call)) in calls.iter().enumerate() {
+            if since.get(process).is_some_and(|since| at >= *since)
+                && let Some(child) = child(call)?
+            {
+                since.entry(child).or_insert(0);
+            }
+        }
+        if since.len() == known {
+            break;
+        }
+    }
+    for (at, (process, call)) in calls.into_iter().enumerate() {
+        if since.get(&process).is_none_or(|since| at < *since) {
             continue;
-        };
-        let (process, call): (u32, _) = (process.parse()?, call.trim_start());
-        let has_failed = call.contains(" = -1 ");
-        if call.starts_with("execve(") && !has_failed {
-            if call.contains(AGENT) {
-                found.ran = true;
-                followed.insert(process);
-            } else if followed.contains(&process) {
-                found.programs.push(call.to_owned());
-            }
-        } else if followed.contains(&process) {
-            if let Some(child) = child(call)? {
-                found.forks += 1;
-                followed.insert(child);
-            } else if !has_failed && writes(call) {
-                found.writes.push(call.to_owned());
-            }
+        }
+        if call.starts_with("execve(") {
+            found.programs.push(call);
+        } else if child(&call)?.is_some() {
+            found.forks += 1;
+        } else if writes(&call) {
+            found.writes.push(call);
         }
     }
     Ok(found)
 }
 
-/// The process that a call made.
+/// The calls that succeeded, each with the process that made it, as of outside.
+fn calls(log: &str) -> Result<Vec<(u32, String)>, Box<dyn Error>> {
+    let mut calls = Vec::new();
+    // The beginnings of calls during which another process was heard of, by process.
+    let mut begun: BTreeMap<u32, &str> = BTreeMap::new();
+    for line in log.lines() {
+        let Some((process, text)) = line.split_once(' ') else {
+            continue;
+        };
+        let (process, text): (u32, _) = (process.parse()?, text.trim_start());
+        if let Some(beginning) = text.strip_suffix("<unfinished ...>") {
+            begun.insert(process, beginning);
+            continue;
+        }
+        let call = match text.strip_prefix("<... ").and_then(|text| text.split_once(" resumed>")) {
+            Some((_, rest)) => format!("{}{rest}", begun.remove(&process).unwrap_or_default()),
+            None => text.to_owned(),
+        };
+        // Besides calls there are signals and ends of processes, which have no result. A failure's is -1, an interruption's `?`.
+        if let Some((_, result)) = call.rsplit_once(" = ")
+            && !result.starts_with(['-', '?'])
+        {
+            calls.push((process, call));
+        }
+    }
+    Ok(calls)
+}
+
+/// The process that a call made, as of outside.
 fn child(call: &str) -> Result<Option<u32>, Box<dyn Error>> {
-    let makes = ["clone", "fork", "vfork", "<... clone", "<... fork", "<... vfork"]
-        .iter()
-        .any(|name| call.starts_with(name));
+    let makes = ["clone", "fork", "vfork"].iter().any(|name| call.starts_with(name));
     let Some((_, result)) = call.rsplit_once(" = ").filter(|_| makes) else {
         return Ok(None);
     };
     // `12 /* 3456 in strace's PID NS */`, or `3456` where both are one.
-    let outside = match result.split_once("/* ") {
-        Some((_, comment)) => comment.split(' ').next(),
-        None => result.split(' ').next(),
-    };
-    match outside.map(str::parse::<i64>) {
-        Some(Ok(child)) if child > 0 => Ok(Some(u32::try_from(child)?)),
-        _ => Ok(None),
-    }
+    let outside = result.split_once("/* ").map_or(result, |(_, comment)| comment);
+    let outside = outside.split(' ').next().unwrap_or_default();
+    Ok(Some(outside.parse()?))
 }
 
+/// Whether a call, which is none that makes processes, changes something.
 fn writes(call: &str) -> bool {
-    let opens = call.starts_with("open") || call.starts_with("creat");
-    let for_writing = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC", "creat("]
-        .iter()
-        .any(|word| call.contains(word));
-    match opens {
-        true => for_writing && !call.contains("\"/dev/null\""),
-        // What is left of the traced calls, but for those that make processes, changes something. A call that another process
-        // interrupted is counted where it ends.
-        false => {
-            !call.starts_with("execve")
-                && !call.starts_with("---")
-                && !call.starts_with("+++")
-                && !call.contains("<unfinished")
-        }
+    if call.starts_with("open") {
+        let for_writing = ["O_WRONLY", "O_RDWR", "O_CREAT", "O_TRUNC"]
+            .iter()
+            .any(|word| call.contains(word));
+        return for_writing && !call.contains("\"/dev/null\"");
     }
+    // All other calls that are traced do.
+    true
 }

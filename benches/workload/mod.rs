@@ -190,7 +190,7 @@ fn owner(number: u32) -> (String, String) {
     }
 }
 
-/// From a few lines to 14 KB, as configuration files are.
+/// From a few lines to some 9 KB, as configuration files are.
 fn file(number: u32) -> File {
     let (owner, group) = owner(number);
     let mut text = format!("# File {number} of the workload.\n");
