@@ -145,6 +145,21 @@ pub(crate) fn recorded(layout: &Layout) -> Result<Option<Receipt>, GenerationErr
     }
 }
 
+/// The receipt that the run of that plan recorded, where it is still kept.
+///
+/// # Errors
+/// [`GenerationError`] where a receipt cannot be read.
+pub(crate) fn made_by(layout: &Layout, plan_id: &Digest) -> Result<Option<Receipt>, GenerationError> {
+    for name in own_files::names(&layout.generations()).map_err(GenerationError::Own)? {
+        let Ok(number) = name.parse() else { continue };
+        let receipt: Receipt = own_files::read_json(&layout.receipt(number)).map_err(GenerationError::Own)?;
+        if receipt.plan_id == *plan_id {
+            return Ok(Some(receipt));
+        }
+    }
+    Ok(None)
+}
+
 /// Who applies, in the receipt's form.
 pub(crate) fn applier(by: &Applier) -> BTreeMap<String, HostText> {
     let mut fields = BTreeMap::from([

@@ -128,7 +128,7 @@ fn answer<W: Write + AsFd>(layout: &Layout, request: Request, answers: &mut Answ
     match request {
         Request::Hello { .. } => Ok(Next::Continue),
         Request::Observe { specs } => answers.send(&observed(layout, specs)),
-        Request::Status { units } => answers.send(&status_report(layout, &units)),
+        Request::Status { units, run } => answers.send(&status_report(layout, &units, run)),
         Request::Apply(plan) => match begin(layout, &plan) {
             Ok(plan_id) => follow(layout, &plan_id, 0, answers),
             Err(response) => answers.send(&response),
@@ -171,12 +171,15 @@ fn observed(layout: &Layout, mut specs: Vec<Spec>) -> Response {
     }))
 }
 
-fn status_report(layout: &Layout, units: &BTreeSet<UnitName>) -> Response {
+fn status_report(layout: &Layout, units: &BTreeSet<UnitName>, run: Option<Digest>) -> Response {
     let holder = match lock::holder(&layout.lock()) {
         Ok(holder) => holder,
         Err(error) => return Response::Error(chain(&error)),
     };
-    let last_run = generations::load(layout).and_then(|standing| status::last_run(layout, standing.receipt.as_ref()));
+    let last_run = generations::load(layout).and_then(|standing| match run {
+        Some(plan_id) => status::run(layout, plan_id, standing.receipt),
+        None => status::last_run(layout, standing.receipt.as_ref()),
+    });
     let last_run = match last_run {
         Ok(last_run) => last_run,
         Err(error) => return Response::Error(chain(&error)),

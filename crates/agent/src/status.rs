@@ -1,4 +1,4 @@
-//! The newest run as `status` tells it, from its journal. It reads no plan, and it writes nothing.
+//! Runs as `status` tells them, from their journals. It reads no plan, and it writes nothing.
 
 use std::collections::BTreeMap;
 
@@ -19,6 +19,25 @@ pub(crate) fn last_run(layout: &Layout, receipt: Option<&Receipt>) -> Result<Opt
         .into_iter()
         .max_by_key(|plan| own_files::modification(&layout.run(plan).about()));
     newest.map(|plan| summary(layout, plan, receipt)).transpose()
+}
+
+/// One run, with the generation that it made, though others may have been made since; `None` where there is no such run.
+///
+/// # Errors
+/// [`GenerationError`] where it cannot be read.
+pub(crate) fn run(
+    layout: &Layout,
+    plan_id: Digest,
+    newest: Option<Receipt>,
+) -> Result<Option<RunSummary>, GenerationError> {
+    if !layout.run(&plan_id).root().is_dir() {
+        return Ok(None);
+    }
+    let made = match newest.filter(|receipt| receipt.plan_id == plan_id) {
+        Some(receipt) => Some(receipt),
+        None => generations::made_by(layout, &plan_id)?,
+    };
+    summary(layout, plan_id, made.as_ref()).map(Some)
 }
 
 fn summary(layout: &Layout, plan_id: Digest, receipt: Option<&Receipt>) -> Result<RunSummary, GenerationError> {

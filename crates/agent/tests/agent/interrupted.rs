@@ -219,7 +219,6 @@ fn run_tampered(host: &Host, call: &str, tampering: &str, nth: usize) -> Option<
 }
 
 #[test]
-#[ignore = "some hundred runs, and it needs strace"]
 fn a_run_killed_at_any_system_call_that_changes_something_converges() {
     let mut killed = 0;
     for call in MUTATING.split_whitespace() {
@@ -237,7 +236,6 @@ fn a_run_killed_at_any_system_call_that_changes_something_converges() {
 }
 
 #[test]
-#[ignore = "some hundred runs, and it needs strace"]
 fn a_run_whose_disk_fails_at_any_system_call_ends_in_order_and_the_next_converges() {
     let mut failed = 0;
     for call in MUTATING

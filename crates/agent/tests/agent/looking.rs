@@ -32,7 +32,10 @@ fn looking_writes_nothing_on_a_host_that_was_never_provisioned() {
 
     let mut session = host.session();
     session.hello();
-    session.send(&Request::Status { units: BTreeSet::new() });
+    session.send(&Request::Status {
+        units: BTreeSet::new(),
+        run: None,
+    });
     assert!(matches!(session.receive(), Some(Response::Status(_))));
     assert!(session.end().success());
     assert_eq!(host.snapshot(), before);
@@ -62,7 +65,10 @@ fn requests_may_be_sent_all_at_once() {
     for request in [
         Request::Hello { nonce: 7 },
         Request::Observe { specs: Vec::new() },
-        Request::Status { units: BTreeSet::new() },
+        Request::Status {
+            units: BTreeSet::new(),
+            run: None,
+        },
     ] {
         bytes.extend(encode_message(&request, &mut sequence).unwrap());
     }
