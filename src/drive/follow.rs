@@ -1,6 +1,7 @@
 //! Following a run on a host: hands the plan over, reads the journal's events, and comes back after a lost connection.
 //! The host's journal is the verdict: an end that was not read from it is reported as unknown.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use provision_core::model::{Connection, Digest, HostName, HostText, Plan, RunEvent, RunPhase, StepError};
@@ -10,9 +11,13 @@ use super::look::{millis, talk, unexpected};
 use super::{Channel, ReachError, ReachStage};
 use crate::events::{HostOutcome, Progress, Refused};
 
-/// The pauses before the tries to come back to a run, in seconds. Together with the tries' own deadlines they cover a
-/// reboot; they are long enough never to earn a penalty from sshd (PerSourcePenalties).
-const PAUSES: [u64; 8] = [1, 2, 4, 8, 15, 30, 30, 30];
+/// The pauses before the tries to come back to a run, in seconds; the last one again and again. They are long enough
+/// never to earn a penalty from sshd (PerSourcePenalties), and short enough that a link that is back is soon used.
+const PAUSES: [u64; 4] = [1, 2, 4, 8];
+
+/// How long coming back to a run is tried, as a multiple of the time that connecting may take: by default two minutes
+/// and a half, which covers a reboot.
+const PATIENCE: u32 = 5;
 
 /// How long the answer to the status that follows a run's last event may take.
 const STATUS: Duration = Duration::from_secs(60);
@@ -25,11 +30,13 @@ pub(super) enum Run<'a> {
     Before(Option<Digest>),
 }
 
-/// Follows a run to its end.
+/// Follows a run to its end. `begun` is set from the moment on from which the host may have begun: a connection that is
+/// lost after it says nothing about what happened there.
 pub(super) async fn follow(
     host: &HostName,
     connection: &Connection,
     run: Run<'_>,
+    begun: &AtomicBool,
     channel: &Channel<HostOutcome>,
 ) -> HostOutcome {
     let mut verdict = Verdict::default();
@@ -42,10 +49,12 @@ pub(super) async fn follow(
             Err(error) => return HostOutcome::Unreachable(error),
         },
     };
-    // Whether the host may have begun: from then on a lost connection says nothing about what happened there.
-    let mut sent = matches!(run, Run::Before(_));
+    if matches!(run, Run::Before(_)) {
+        begun.store(true, Ordering::Relaxed);
+    }
     let mut hand_over = matches!(run, Run::Plan(_));
-    let mut tries = PAUSES.iter();
+    let mut tries = 0;
+    let mut lost_since: Option<Instant> = None;
     loop {
         let request = match &run {
             Run::Plan(plan) if hand_over => Request::Apply(Box::new((*plan).clone())),
@@ -55,28 +64,34 @@ pub(super) async fn follow(
             },
         };
         let before = verdict.events;
-        let error = match watch(host, connection, request, channel, &mut verdict, &mut sent).await {
+        let error = match watch(host, connection, request, plan_id, &mut verdict, begun, channel).await {
             Ok(Watched::Ended(status)) => return verdict.outcome(plan_id, status.as_deref()),
             Ok(Watched::Refused(Refusal::NoSuchRun)) if matches!(run, Run::Plan(_)) && !hand_over => {
                 // The connection broke before the plan was on the host: nothing has happened there.
+                begun.store(false, Ordering::Relaxed);
                 hand_over = true;
                 continue;
             }
             Ok(Watched::Refused(refusal)) => return refused(refusal),
-            Err(error) if !sent => return HostOutcome::Unreachable(error),
+            Err(error) if !begun.load(Ordering::Relaxed) => return HostOutcome::Unreachable(error),
             Err(error) => error,
         };
         if verdict.events > before {
-            tries = PAUSES.iter();
+            tries = 0;
+            lost_since = None;
         }
         channel
             .progress(Progress::ConnectionLost { problem: chain(&error) })
             .await;
-        let Some(pause) = tries.next() else {
+        let pause = PAUSES.get(tries).or(PAUSES.last()).copied().unwrap_or_default();
+        let pause = Duration::from_secs(pause);
+        let waited = lost_since.get_or_insert_with(Instant::now).elapsed();
+        if waited + pause > channel.options.timeout * PATIENCE {
             return HostOutcome::Unknown { plan_id, error };
-        };
-        tokio::time::sleep(Duration::from_secs(*pause)).await;
-        let attempt = u32::try_from(PAUSES.len() - tries.len()).unwrap_or(u32::MAX);
+        }
+        tokio::time::sleep(pause).await;
+        tries += 1;
+        let attempt = u32::try_from(tries).unwrap_or(u32::MAX);
         channel.progress(Progress::Reattaching { attempt }).await;
         hand_over = false;
     }
@@ -92,18 +107,19 @@ async fn watch(
     host: &HostName,
     connection: &Connection,
     request: Request,
-    channel: &Channel<HostOutcome>,
+    plan_id: Digest,
     verdict: &mut Verdict,
-    sent: &mut bool,
+    begun: &AtomicBool,
+    channel: &Channel<HostOutcome>,
 ) -> Result<Watched, ReachError> {
     let requests = [
         request,
         Request::Status {
             units: Default::default(),
+            run: Some(plan_id),
         },
     ];
-    let (mut session, transport) = talk(host, connection, &requests, channel).await?;
-    *sent = true;
+    let (mut session, transport) = talk(host, connection, &requests, begun, channel).await?;
     loop {
         match session.answer().await? {
             Response::Event { number, event } if number == verdict.events => {

@@ -1,6 +1,7 @@
 //! Looking at a host, and asking how it stands. Both only read.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant};
 
 use provision_core::model::{Connection, Desired, HostName, Observed, UnitName};
@@ -22,7 +23,7 @@ pub(super) async fn look<T>(desired: &Desired, channel: &Channel<T>) -> Result<O
         .collect();
     let started = Instant::now();
     let request = Request::Observe { specs };
-    let (mut session, transport) = talk(&desired.host, &desired.connection, &[request], channel).await?;
+    let (mut session, transport) = talk(&desired.host, &desired.connection, &[request], &reads(), channel).await?;
     let observed = match session.answer_within(LOOK).await? {
         Response::Observed(observed) => *observed,
         other => return Err(unexpected(&other)),
@@ -44,7 +45,8 @@ pub(super) async fn status<T>(
     units: BTreeSet<UnitName>,
     channel: &Channel<T>,
 ) -> Result<StatusReport, ReachError> {
-    let (mut session, transport) = talk(host, connection, &[Request::Status { units }], channel).await?;
+    let requests = [Request::Status { units, run: None }];
+    let (mut session, transport) = talk(host, connection, &requests, &reads(), channel).await?;
     let report = match session.answer_within(LOOK).await? {
         Response::Status(report) => *report,
         other => return Err(unexpected(&other)),
@@ -54,11 +56,17 @@ pub(super) async fn status<T>(
     Ok(report)
 }
 
-/// Opens a way to a host and a session on it, and tells of both.
+/// Whether the host took a request up, where that changes nothing.
+fn reads() -> AtomicBool {
+    AtomicBool::new(false)
+}
+
+/// Opens a way to a host and a session on it, and tells of both. `taken` is as in [`Session::start`].
 pub(super) async fn talk<T>(
     host: &HostName,
     connection: &Connection,
     requests: &[Request],
+    taken: &AtomicBool,
     channel: &Channel<T>,
 ) -> Result<(Session, Transport), ReachError> {
     channel.progress(Progress::Connecting).await;
@@ -69,7 +77,7 @@ pub(super) async fn talk<T>(
             millis: millis(started),
         })
         .await;
-    let session = Session::start(&transport, requests, channel).await?;
+    let session = Session::start(&transport, requests, taken, channel).await?;
     Ok((session, transport))
 }
 

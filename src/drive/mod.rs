@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use provision_core::model::{Connection, Desired, Digest, HostName, Observed, Plan, UnitName};
@@ -25,7 +26,8 @@ pub use crate::reach::{ReachError, ReachStage};
 pub struct Options {
     /// How many hosts are worked on at once.
     pub parallel: NonZeroUsize,
-    /// How long it may take from the first packet to a session with the agent.
+    /// How long it may take to connect and log in, and then again to hear from the agent. Coming back to a run whose
+    /// connection was lost is tried for a small multiple of it.
     pub timeout: Duration,
 }
 
@@ -85,9 +87,13 @@ pub fn apply(jobs: Vec<Job>, options: &Options, stop: &Stop) -> Events<HostOutco
             }
             let plan_id = job.plan.id();
             let run = follow::Run::Plan(&job.plan);
+            let begun = AtomicBool::new(false);
             tokio::select! {
-                outcome = follow::follow(&job.plan.host, &job.connection, run, &channel) => outcome,
-                () = channel.stop.wait() => HostOutcome::Detached { plan_id },
+                outcome = follow::follow(&job.plan.host, &job.connection, run, &begun, &channel) => outcome,
+                () = channel.stop.wait() => match begun.load(Ordering::Relaxed) {
+                    true => HostOutcome::Detached { plan_id },
+                    false => HostOutcome::NotStarted,
+                },
             }
         },
     )
@@ -103,8 +109,9 @@ pub fn attach(target: Target, plan_id: Option<Digest>, options: &Options, stop: 
         |target| target.host.clone(),
         move |target, channel| async move {
             let run = follow::Run::Before(plan_id);
+            let begun = AtomicBool::new(true);
             tokio::select! {
-                outcome = follow::follow(&target.host, &target.connection, run, &channel) => outcome,
+                outcome = follow::follow(&target.host, &target.connection, run, &begun, &channel) => outcome,
                 () = channel.stop.wait() => plan_id.map_or(HostOutcome::NotStarted, |plan_id| HostOutcome::Detached { plan_id }),
             }
         },

@@ -1,6 +1,7 @@
 //! A conversation with the agent of one host: starts it, brings it where it is missing, and turns bytes into messages.
 //! It asks what it is told to ask and judges no answer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use provision_core::wire::{Decoder, FrameKind, Request, Response, encode, encode_message};
@@ -9,8 +10,8 @@ use super::{Channel, ReachError, ReachStage};
 use crate::events::Progress;
 use crate::transport::{Agent, Ended, Output, Transport, TransportError};
 
-/// How long the agent may take to say hello: a process start on a busy host.
-const HELLO: Duration = Duration::from_secs(30);
+/// How long the host may take to say its architecture: a process start on a busy host.
+const NAMING: Duration = Duration::from_secs(30);
 
 /// How long bringing the agent may take: a megabyte or two over a slow line.
 const UPLOAD: Duration = Duration::from_secs(300);
@@ -22,15 +23,18 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Starts the agent and sends the requests at once: one round trip where the agent is there already.
+    /// Starts the agent and sends the requests at once: one round trip where the agent is there already. `taken` is set
+    /// from the moment on from which the host may act on them, whatever becomes of the connection.
     pub(super) async fn start<T>(
         transport: &Transport,
         requests: &[Request],
+        taken: &AtomicBool,
         channel: &Channel<T>,
     ) -> Result<Self, ReachError> {
+        let patience = channel.options.timeout;
         let agent =
             Agent::for_arch(std::env::consts::ARCH).map_err(|error| ReachError::new(ReachStage::Agent, error))?;
-        let ended = match Self::attempt(transport, &agent, requests).await? {
+        let ended = match Self::attempt(transport, &agent, requests, taken, patience).await? {
             Attempt::Speaks(session) => return Ok(session),
             Attempt::Ended(ended) => ended,
         };
@@ -44,7 +48,7 @@ impl Session {
                         "build it on such a machine, and name its directory with PROVISION_AGENT_DIR (as provision-agent-{arch})"
                     ))
                 })?;
-                if let Attempt::Speaks(session) = Self::attempt(transport, &agent, requests).await? {
+                if let Attempt::Speaks(session) = Self::attempt(transport, &agent, requests, taken, patience).await? {
                     return Ok(session);
                 }
                 agent
@@ -56,7 +60,7 @@ impl Session {
             })
             .await;
         install(transport, &agent).await?;
-        match Self::attempt(transport, &agent, requests).await? {
+        match Self::attempt(transport, &agent, requests, taken, patience).await? {
             Attempt::Speaks(session) => Ok(session),
             Attempt::Ended(ended) => {
                 let text = format!("it was put in place and does not start: {ended}");
@@ -65,7 +69,13 @@ impl Session {
         }
     }
 
-    async fn attempt(transport: &Transport, agent: &Agent, requests: &[Request]) -> Result<Attempt, ReachError> {
+    async fn attempt(
+        transport: &Transport,
+        agent: &Agent,
+        requests: &[Request],
+        taken: &AtomicBool,
+        patience: Duration,
+    ) -> Result<Attempt, ReachError> {
         let nonce = nonce();
         let bytes = frames(nonce, requests).map_err(|error| ReachError::new(ReachStage::Session, error))?;
         let command = agent.session_command(transport.privilege());
@@ -74,15 +84,16 @@ impl Session {
             output,
             decoder: Decoder::default(),
         };
+        let taken_before = taken.swap(true, Ordering::Relaxed);
         // An agent that is missing, or refuses, stops reading: its answer says more than the failed write.
         let written = match input.write_all(&bytes).await {
             Ok(()) => input.eof().await,
             Err(error) => Err(error),
         };
-        match tokio::time::timeout(HELLO, session.next()).await {
+        match tokio::time::timeout(patience, session.next()).await {
             Err(_) => {
-                let text = format!("it said nothing for {} s", HELLO.as_secs());
-                Err(ReachError::new(ReachStage::Agent, text))
+                let text = format!("it said nothing for {} s", patience.as_secs_f32());
+                Err(ReachError::new(ReachStage::Agent, text).hint("wait longer with --timeout"))
             }
             Ok(Ok(Some(Response::Hello {
                 nonce: answer,
@@ -95,8 +106,17 @@ impl Session {
                 ReachStage::Agent,
                 "it does not answer to this session's hello",
             )),
-            Ok(Ok(None)) => session.output.finish().await.map(Attempt::Ended).map_err(lost),
-            Ok(Err(Broken::Silent)) => session.output.finish().await.map(Attempt::Ended).map_err(lost),
+            // It ended before its first word, and so before it looked at any request.
+            Ok(Ok(None) | Err(Broken::Silent)) => {
+                let ended = tokio::time::timeout(patience, session.output.finish()).await;
+                let ended = ended.map_err(|_| {
+                    let text = format!("it closed its output and did not end for {} s", patience.as_secs_f32());
+                    ReachError::new(ReachStage::Agent, text)
+                })?;
+                let ended = ended.map_err(lost)?;
+                taken.store(taken_before, Ordering::Relaxed);
+                Ok(Attempt::Ended(ended))
+            }
             Ok(Err(Broken::Failed(error))) => Err(error),
         }
     }
@@ -206,11 +226,12 @@ fn not_privileged(transport: &Transport, ended: &Ended) -> Result<(), ReachError
 }
 
 async fn architecture(transport: &Transport) -> Result<String, ReachError> {
-    let (text, ended) = run(transport, "uname -m", &[], HELLO).await?;
-    let arch = text.trim();
+    let (text, ended) = run(transport, "uname -m", &[], NAMING).await?;
+    // What a login shell says comes before it.
+    let arch = text.trim().lines().last().unwrap_or_default().trim();
     let known = !arch.is_empty() && arch.len() < 32 && arch.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if known {
-        return Ok(arch.lines().last().unwrap_or(arch).to_owned());
+        return Ok(arch.to_owned());
     }
     Err(ReachError::new(
         ReachStage::Agent,
@@ -230,7 +251,10 @@ async fn install(transport: &Transport, agent: &Agent) -> Result<(), ReachError>
     )
 }
 
-/// Runs a command with input to its end; up to 4 KiB of output are kept.
+/// How much of a short command's output is kept, in bytes: its end, since login shells talk at the start.
+const KEPT: usize = 4096;
+
+/// Runs a command with input to its end, and keeps the end of its output.
 async fn run(
     transport: &Transport,
     command: &str,
@@ -246,7 +270,8 @@ async fn run(
         }
         let mut text = Vec::new();
         while let Some(bytes) = stdout.chunk().await? {
-            text.extend_from_slice(&bytes[..bytes.len().min(4096 - text.len().min(4096))]);
+            text.extend_from_slice(&bytes);
+            text.drain(..text.len().saturating_sub(KEPT));
         }
         Ok((String::from_utf8_lossy(&text).into_owned(), stdout.finish().await?))
     };

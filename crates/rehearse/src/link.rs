@@ -164,6 +164,13 @@ impl Link {
         self.shared.set_weather(Weather::Fair);
     }
 
+    /// Adds something that happens once, on the first connection from now on, or of now, that carries enough bytes.
+    pub fn arm(&self, fault: Fault) {
+        let mut state = self.shared.state();
+        state.faults.push(fault);
+        ring(&mut state);
+    }
+
     /// The faults that have not happened yet.
     pub fn pending_faults(&self) -> Vec<Fault> {
         self.shared.state().faults.clone()

@@ -31,10 +31,12 @@ pub enum Request {
         /// How many of its events were already seen.
         from: u64,
     },
-    /// Tell of the last run, failed units and the lock. Answered by [`Response::Status`].
+    /// Tell of a run, failed units and the lock. Answered by [`Response::Status`].
     Status {
         /// Units to tell of even when they have not failed.
         units: BTreeSet<UnitName>,
+        /// The run to tell of, by its plan; `None` is the newest one.
+        run: Option<Digest>,
     },
 }
 
@@ -77,7 +79,7 @@ pub struct StatusReport {
     pub facts: HostFacts,
     /// Seconds since boot.
     pub uptime: u64,
-    /// The newest run.
+    /// The run that was asked for, by default the newest; `None` where there is none.
     pub last_run: Option<RunSummary>,
     /// Who holds the lock.
     pub lock: Option<Holder>,
