@@ -46,7 +46,7 @@ fn files(directory: &Path) -> BTreeMap<String, Vec<u8>> {
 fn resolved(case: &Path) -> Resolution {
     let local = files(&case.join("files"));
     let mut config = BTreeMap::new();
-    for directory in ["hosts", "modules"] {
+    for directory in ["hosts", "groups", "modules"] {
         let found = files(&case.join(directory));
         config.extend(
             found
@@ -97,7 +97,7 @@ fn every_case_comes_out_as_it_is_written() {
             wrong.extend(compare(&desired, &shown(&resolution)));
         }
         let clean = !resolution.has_errors();
-        assert_eq!(clean, text.is_empty(), "{}", case.display());
+        assert_eq!(resolution.diagnostics.is_empty(), text.is_empty(), "{}", case.display());
         assert!(!clean || resolution.hosts_with_errors.is_empty(), "{}", case.display());
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

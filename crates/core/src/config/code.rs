@@ -72,13 +72,19 @@ codes! {
         "An option's default may use other options, but not, by any detour, itself."
     AssertionFailed "E0308" "a module's assertion does not hold"
         "The module checks its options with `[[assert]]`; the message is its author's."
+    Instances "E0309" "a module with instances used without one, or one without instances used with one"
+        "A module that declares `instances = true` is used once per name: `[set.MODULE.NAME]` makes an instance and gives its options \
+         values, and templates of the module see its name as `instance`. Any other module is used once per host, by `[set.MODULE]`."
+    UnknownHost "E0310" "a reference to a host that does not exist"
+        "The option takes the name of a host of this project: of a file in `hosts/`, without `.toml`."
     TemplateSyntax "E0401" "a template that cannot be read"
         "Texts are templates in the language of Tera (https://keats.github.io/tera/): `{{ value }}`, `{% if … %}…{% endif %}`, \
          `{% for … %}…{% endfor %}`, `{# comment #}`. Where a text needs those characters for itself, put it between `{% raw %}` and \
          `{% endraw %}`."
     UnknownVariable "E0402" "a template uses a name that does not exist there"
-        "A template sees the options of the module it is written in, `host` (this host) and `hosts` (every host's public facts). It does \
-         not see other modules' options, nor secrets."
+        "A template sees the options of the module it is written in, `host` (this host), `hosts` (every host's public facts), in a module \
+         with instances `instance`, beside `each` also `item` and `key`, and in resources `instances`. It does not see other modules' \
+         options, nor secrets."
     TemplateFailed "E0403" "a template that cannot be rendered"
         "The template was read, and failed on the values it was given."
     RenderedType "E0404" "a template that renders to a value of the wrong type"
@@ -103,8 +109,25 @@ codes! {
     LatestVersion "E0507" "a package wanted in its \"latest\" version"
         "What \"latest\" means changes without any change of the configuration, so a plan made today would not be the one applied \
          tomorrow, and drift would be found where nobody did anything. Ask for \"present\", or name the version."
+    PortTwice "E0508" "a port that two things want to listen on"
+        "Modules say in `[ports.NAME]` which ports their services listen on, and the ports that follow from those. Two claims of one \
+         port clash unless they are for different protocols or different addresses."
+    IdTwice "E0509" "two users or groups with one number"
+        "The system knows owners by number: two users with one `uid`, or two groups with one `gid`, would own each other's files."
+    TooMuch "E0510" "a host with more than can be worked out"
+        "What one host can be made of is bounded, so that a slip in a loop is found at once instead of filling the memory: the items of \
+         an `each`, the instances, the turns and the results of all templates together."
     TwoMachines "E0601" "a host with two cloud servers"
         "A host runs on one machine: on Hetzner or on AWS."
+    Deprecated "W0701" "an option that its module is about to drop"
+        "The value still counts. The module says what to use instead; a later version of it may not know the option any more."
+    UnknownUser "W0702" "a user or group that nothing provides"
+        "A unit runs as, or a path belongs to, a user or group that the host does not declare and that Debian does not bring along. If a \
+         package makes it, let the resource come `after` that package, and this is quiet; else declare it in `[users.NAME]`."
+    NoInstance "W0703" "a module with instances that the host imports and never uses"
+        "The module does nothing until it is given an instance: `[set.MODULE.NAME]`, empty if the defaults will do."
+    UnusedGroup "W0704" "a group that no host is in"
+        "`groups/TAG.toml` is for the hosts that have the tag in `[host] tags`, and no host has it."
 }
 
 impl Code {

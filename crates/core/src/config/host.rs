@@ -9,12 +9,13 @@ use crate::model::{Connection, HostName, Machine};
 use super::code::Code;
 use super::decode;
 use super::diagnostic::Diagnostic;
+use super::import::{Import, imports};
+use super::port::{PortClaim, ports};
 use super::resource::{Declaration, declarations};
 use super::scalar::{Port, Problem, Scalar, one_of, shown};
 use super::setting::{Setting, settings};
-use super::source::Spanned;
 use super::tree::{Entry, Table, Value};
-use super::word::UserName;
+use super::word::{UserName, check_tag};
 
 /// A host as it is written.
 #[derive(Clone, Debug)]
@@ -30,11 +31,13 @@ pub struct Host {
     /// The cloud server under it.
     pub machine: Option<Machine>,
     /// The modules it uses.
-    pub imports: Vec<Spanned<String>>,
+    pub imports: Vec<Import>,
     /// The values it gives to their options.
     pub settings: Vec<Setting>,
     /// Its own resources, in the order of the file.
     pub resources: Vec<Declaration>,
+    /// The ports that it says are taken.
+    pub ports: Vec<PortClaim>,
     /// Whether something is wrong with the file itself.
     pub broken: bool,
     /// Whether it is not even TOML, so that nothing can be said about what is missing in it.
@@ -42,7 +45,7 @@ pub struct Host {
 }
 
 /// The keys of a host file that are no table of resources.
-const KEYS: [&str; 7] = ["imports", "host", "hetzner", "aws", "set", "default", "force"];
+const KEYS: [&str; 8] = ["imports", "host", "hetzner", "aws", "set", "default", "force", "ports"];
 const HOST_KEYS: &[&str] = &[
     "address",
     "port",
@@ -74,9 +77,10 @@ impl Host {
             connection: connection(host, found),
             tags: tags(host, found),
             machine: machine(document, found),
-            imports: decode::texts(document, "imports", found),
+            imports: imports(document, found),
             settings: settings(document, found),
             resources: declarations(document, found),
+            ports: ports(document, found),
             broken: false,
             unreadable: false,
         };
@@ -266,13 +270,8 @@ fn one_or_more<T: Scalar>(host: &Table, key: &str, found: &mut Vec<Diagnostic>) 
 fn tags(host: &Table, found: &mut Vec<Diagnostic>) -> BTreeSet<String> {
     let tags = decode::texts(host, "tags", found);
     for tag in &tags {
-        let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
-        if tag.value.is_empty() || tag.value.len() > 63 || !tag.value.bytes().all(allowed) {
-            let message = format!(
-                "`{}` cannot be a tag: a tag is 1 to 63 of a-z, 0-9, \"-\", \"_\" and \".\"",
-                shown(&tag.value)
-            );
-            found.push(Diagnostic::error(Code::InvalidValue, message, tag.span, ""));
+        if let Err(problem) = check_tag(&tag.value) {
+            found.push(decode::finding(problem, tag.span));
         }
     }
     tags.into_iter().map(|tag| tag.value).collect()

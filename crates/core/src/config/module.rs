@@ -4,9 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::code::Code;
 use super::decode;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity, did_you_mean};
+use super::import::{Import, imports};
 use super::option::OptionDeclaration;
+use super::port::{PortClaim, ports};
 use super::resource::{Declaration, declarations};
+use super::scalar::{Problem, Scalar, one_of};
 use super::setting::{Setting, settings};
 use super::source::Spanned;
 use super::tree::{Entry, Table, Value};
@@ -21,7 +24,9 @@ pub struct Module {
     /// What it is for.
     pub description: Option<String>,
     /// The modules that it needs.
-    pub imports: Vec<Spanned<String>>,
+    pub imports: Vec<Import>,
+    /// Whether it is used once per name, `[set.MODULE.NAME]`, instead of once per host.
+    pub instances: bool,
     /// Its options by name.
     pub options: BTreeMap<String, OptionDeclaration>,
     /// The values it gives to other modules' options.
@@ -30,6 +35,8 @@ pub struct Module {
     pub asserts: Vec<Assert>,
     /// Its resources, in the order of the file.
     pub resources: Vec<Declaration>,
+    /// The ports that its resources take.
+    pub ports: Vec<PortClaim>,
     /// The names of options whose declaration could not be read.
     pub unread_options: BTreeSet<String>,
     /// Whether something is wrong with it whatever the host.
@@ -45,10 +52,34 @@ pub struct Assert {
     pub that: Spanned<String>,
     /// What is said where it does not hold; a template.
     pub message: Spanned<String>,
+    /// How bad that is.
+    pub severity: Severity,
+}
+
+impl Scalar for Severity {
+    const NOUN: &'static str = "\"error\" or \"warning\"";
+
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        match text {
+            "error" => Ok(Self::Error),
+            "warning" => Ok(Self::Warning),
+            other => Err(one_of(other, &["error", "warning"])),
+        }
+    }
 }
 
 /// The keys of a module that are no table of resources.
-const KEYS: [&str; 7] = ["description", "imports", "options", "set", "default", "force", "assert"];
+const KEYS: [&str; 9] = [
+    "description",
+    "imports",
+    "instances",
+    "options",
+    "set",
+    "default",
+    "force",
+    "assert",
+    "ports",
+];
 
 impl Module {
     /// Reads a module's document.
@@ -61,11 +92,13 @@ impl Module {
             name,
             file,
             description: decode::optional::<String>(document, "description", found).map(|text| text.value),
-            imports: decode::texts(document, "imports", found),
+            imports: imports(document, found),
+            instances: decode::optional::<bool>(document, "instances", found).is_some_and(|instances| instances.value),
             options: options(document, found),
             settings: settings(document, found),
             asserts: asserts(document, found),
             resources: declarations(document, found),
+            ports: ports(document, found),
             unread_options: BTreeSet::new(),
             broken: false,
             unreadable: false,
@@ -75,8 +108,29 @@ impl Module {
             .map(|entry| entry.key.value.clone())
             .filter(|name| !module.options.contains_key(name))
             .collect();
+        module.check_replacements(found);
         module.broken = found.len() > before;
         module
+    }
+
+    /// A deprecated option's replacement has to be there.
+    fn check_replacements(&self, found: &mut Vec<Diagnostic>) {
+        for option in self.options.values() {
+            let replaced_by = option
+                .deprecated
+                .as_ref()
+                .and_then(|deprecated| deprecated.replaced_by.as_ref());
+            let Some(name) = replaced_by.filter(|name| !self.options.contains_key(&name.value)) else {
+                continue;
+            };
+            if self.unread_options.contains(&name.value) {
+                continue;
+            }
+            let message = format!("`{}` is replaced by an option that is not declared", option.name.value);
+            let diagnostic = Diagnostic::error(Code::BadOption, message, name.span, "not declared");
+            let others = self.options.keys().map(String::as_str);
+            found.push(diagnostic.help_if(did_you_mean(&name.value, others)));
+        }
     }
 }
 
@@ -114,10 +168,15 @@ fn asserts(document: &Table, found: &mut Vec<Diagnostic>) -> Vec<Assert> {
         let Some(table) = decode::table(item, "a table for an assertion", found) else {
             continue;
         };
-        decode::only(table, &["that", "message"], "an assertion", found);
+        decode::only(table, &["that", "message", "severity"], "an assertion", found);
         let that = decode::required::<String>(table, "that", "an assertion", item.span, found);
         let message = decode::required::<String>(table, "message", "an assertion", item.span, found);
-        asserts.extend(that.zip(message).map(|(that, message)| Assert { that, message }));
+        let severity = decode::optional::<Severity>(table, "severity", found);
+        asserts.extend(that.zip(message).map(|(that, message)| Assert {
+            that,
+            message,
+            severity: severity.map_or(Severity::Error, |severity| severity.value),
+        }));
     }
     asserts
 }

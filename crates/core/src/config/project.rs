@@ -1,4 +1,4 @@
-//! All host files and modules of a project, read. It looks at no local file and resolves nothing.
+//! All host files, groups and modules of a project, read. It looks at no local file and resolves nothing.
 
 use std::collections::BTreeMap;
 
@@ -6,16 +6,20 @@ use crate::model::HostName;
 
 use super::code::Code;
 use super::diagnostic::Diagnostic;
+use super::group::HostGroup;
 use super::host::Host;
 use super::module::Module;
 use super::source::{SourceMap, Span};
 use super::tree;
+use super::word::check_tag;
 
-/// A project's host files and modules.
+/// A project's host files, groups and modules.
 #[derive(Debug, Default)]
 pub struct Project {
     /// The hosts.
     pub hosts: BTreeMap<HostName, Host>,
+    /// The groups by tag.
+    pub groups: BTreeMap<String, HostGroup>,
     /// The modules by name.
     pub modules: BTreeMap<String, Module>,
     /// What is wrong with the files themselves, whatever the host.
@@ -24,13 +28,15 @@ pub struct Project {
     pub sources: SourceMap,
 }
 
-/// Reads every host file and module. Findings of one file never hide those of another.
+/// Reads every host file, group and module. Findings of one file never hide those of another.
 #[must_use]
 pub fn load(config: &BTreeMap<String, Vec<u8>>) -> Project {
     let mut project = Project::default();
     for (path, bytes) in config {
         if let Some(name) = name_of(path, "hosts/") {
             read_host(&mut project, path, name, bytes);
+        } else if let Some(tag) = name_of(path, "groups/") {
+            read_group(&mut project, path, tag, bytes);
         } else if let Some(name) = name_of(path, "modules/") {
             read_module(&mut project, path, name, bytes);
         }
@@ -64,6 +70,26 @@ fn read_host(project: &mut Project, path: &str, name: &str, bytes: &[u8]) {
             diagnostics.push(misnamed(sources, path, message));
         }
     }
+}
+
+fn read_group(project: &mut Project, path: &str, tag: &str, bytes: &[u8]) {
+    let Project {
+        diagnostics, sources, ..
+    } = project;
+    let before = diagnostics.len();
+    let document = tree::parse(path, bytes, sources, diagnostics);
+    let unreadable = diagnostics.len() > before;
+    if let Err(problem) = check_tag(tag) {
+        let message = format!("`{path}` cannot be a group: {}", problem.message);
+        diagnostics.push(misnamed(sources, path, message));
+        return;
+    }
+    let mut scratch = Vec::new();
+    let found = if unreadable { &mut scratch } else { &mut *diagnostics };
+    let mut group = HostGroup::read(tag.to_owned(), path.to_owned(), &document, found);
+    group.unreadable = unreadable;
+    group.broken |= unreadable;
+    project.groups.insert(tag.to_owned(), group);
 }
 
 fn read_module(project: &mut Project, path: &str, name: &str, bytes: &[u8]) {

@@ -1,7 +1,7 @@
 //! Single values as places demand them: each type reads a TOML value, or the text that a template rendered to.
 //! It renders nothing and knows no file.
 
-use crate::model::{AbsPath, InvalidPath, Millis, Mode, OnChange, ResourceId, UnitName};
+use crate::model::{AbsPath, HostName, InvalidPath, Millis, Mode, OnChange, ResourceId, UnitName};
 
 use super::code::Code;
 use super::tree::Value;
@@ -244,6 +244,14 @@ fn normal(text: &str) -> Option<AbsPath> {
         }
     }
     AbsPath::new(format!("/{}", parts.join("/"))).ok()
+}
+
+impl Scalar for HostName {
+    const NOUN: &'static str = "a host's name";
+
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        Self::new(text).map_err(|rule| Problem::invalid(format!("`{}` is no host: {rule}", shown(text))))
+    }
 }
 
 impl Scalar for Mode {

@@ -51,6 +51,10 @@ pub enum Shape {
     Ids,
     /// A table of texts.
     TextTable,
+    /// An expression of the template language, without braces.
+    Expression,
+    /// What a resource is repeated over: a list, a table, or an expression that gives one.
+    Each,
 }
 
 const fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
@@ -61,6 +65,16 @@ const AFTER: Field = field(
     "after",
     Shape::Ids,
     "Resources that come first, as \"kind:name\", where that cannot be seen.",
+);
+const WHEN: Field = field(
+    "when",
+    Shape::Expression,
+    "An expression; where it does not hold, there is no such resource.",
+);
+const EACH: Field = field(
+    "each",
+    Shape::Each,
+    "A list, a table, or an expression that gives one: one resource per item, which templates see as `item`, and its key as `key`.",
 );
 const OWNER: Field = field("owner", Shape::Owner, "The owning user, root by default.");
 const GROUP: Field = field(
@@ -98,16 +112,22 @@ const FILES: &[Field] = &[
         "Keep the content out of diffs; true by default where others may not read it.",
     ),
     AFTER,
+    WHEN,
+    EACH,
 ];
 const DIRECTORIES: &[Field] = &[
     OWNER,
     GROUP,
     field("mode", Shape::Mode, "Permissions, \"0755\" by default."),
     AFTER,
+    WHEN,
+    EACH,
 ];
 const SYMLINKS: &[Field] = &[
     field("target", Shape::Text, "What the link says, absolute or relative."),
     AFTER,
+    WHEN,
+    EACH,
 ];
 const PACKAGES: &[Field] = &[
     field(
@@ -116,6 +136,8 @@ const PACKAGES: &[Field] = &[
         "\"present\", \"absent\", or exactly this version.",
     ),
     AFTER,
+    WHEN,
+    EACH,
 ];
 const SYSCTL: &[Field] = &[
     field("value", Shape::TextOrInteger, "The value."),
@@ -124,6 +146,8 @@ const SYSCTL: &[Field] = &[
         Shape::Path,
         "The file below /etc/sysctl.d/ that keeps it over a reboot.",
     ),
+    WHEN,
+    EACH,
 ];
 const UNITS: &[Field] = &[
     TEXT,
@@ -151,6 +175,8 @@ const UNITS: &[Field] = &[
         "How long it must stay up to count as healthy, \"3s\" by default.",
     ),
     AFTER,
+    WHEN,
+    EACH,
 ];
 const USERS: &[Field] = &[
     field("uid", Shape::Uint, "The numeric id."),
@@ -178,6 +204,8 @@ const USERS: &[Field] = &[
         "Create it in the range of system users; false by default.",
     ),
     AFTER,
+    WHEN,
+    EACH,
 ];
 const GROUPS: &[Field] = &[
     field("gid", Shape::Uint, "The numeric id."),
@@ -186,6 +214,8 @@ const GROUPS: &[Field] = &[
         Shape::Bool,
         "Create it in the range of system groups; false by default.",
     ),
+    WHEN,
+    EACH,
 ];
 const COMMANDS: &[Field] = &[
     field(
@@ -208,6 +238,8 @@ const COMMANDS: &[Field] = &[
         "After this long it is killed and has failed; \"10min\" by default.",
     ),
     AFTER,
+    WHEN,
+    EACH,
 ];
 const PROBES: &[Field] = &[
     field(
@@ -235,6 +267,8 @@ const PROBES: &[Field] = &[
         "How many successes in a row it takes, 1 by default.",
     ),
     AFTER,
+    WHEN,
+    EACH,
 ];
 
 /// The fields of a kind's tables.
@@ -335,6 +369,12 @@ impl Shape {
                 }
                 other => Some(Problem::wrong_type("a table of texts", other)),
             },
+            Self::Expression => expression(node),
+            Self::Each => match &node.value {
+                Value::Array(_) | Value::Table(_) => None,
+                Value::String(_) => expression(node),
+                other => Some(Problem::wrong_type("a list, a table or an expression", other)),
+            },
         };
         found.extend(problem.map(|problem| (node.span, problem)));
     }
@@ -345,6 +385,23 @@ fn literal<T: Scalar>(node: &Node) -> Option<Problem> {
     match &node.value {
         Value::String(text) if is_template(text) => None,
         value => T::from_value(value).err(),
+    }
+}
+
+/// An expression stands without braces; a condition may be a plain `true` or `false`.
+fn expression(node: &Node) -> Option<Problem> {
+    match &node.value {
+        Value::Bool(_) => None,
+        Value::String(text) if is_template(text) => {
+            let problem = Problem::invalid("an expression stands here, and needs no braces");
+            let inner = text.trim().strip_prefix("{{").and_then(|text| text.strip_suffix("}}"));
+            Some(match inner.filter(|inner| !is_template(inner)) {
+                Some(inner) => problem.help(format!("write \"{}\"", inner.trim())),
+                None => problem.help("write it as in \"port > 1024 and 'bot' in host.tags\""),
+            })
+        }
+        Value::String(_) => None,
+        other => Some(Problem::wrong_type("an expression in quotes", other)),
     }
 }
 

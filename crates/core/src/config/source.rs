@@ -14,7 +14,7 @@ pub const MAX_SOURCE_BYTES: usize = 1024 * 1024;
 
 /// What resolving reads: the text of every host file and module, and a way to the local files they name.
 pub struct Sources<'a> {
-    /// `hosts/*.toml` and `modules/**.toml` by path relative to the project's root, with forward slashes. Other paths are ignored.
+    /// `hosts/*.toml`, `groups/*.toml` and `modules/**.toml` by path relative to the project's root, with forward slashes. Other paths are ignored.
     pub config: BTreeMap<String, Vec<u8>>,
     /// The files and templates below `files/`.
     pub files: &'a dyn LocalFiles,

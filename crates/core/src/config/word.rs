@@ -1,6 +1,8 @@
 //! Texts that must obey a rule of the system that reads them: names, addresses, URLs. Each is checked once and then
 //! passed on as plain text.
 
+use std::net::IpAddr;
+
 use crate::model::check_package_name;
 
 use super::scalar::{Problem, Scalar, shown};
@@ -41,6 +43,14 @@ texts! {
     Label, "a name", check_label;
     /// A path below `files/`.
     LocalPath, "a path below files/", check_local_path;
+    /// A network with the length of its prefix.
+    Cidr, "a network such as \"10.0.0.0/8\"", check_cidr;
+    /// Any absolute URL that names a host.
+    Url, "a URL such as \"https://example.org/\"", check_url;
+    /// A secret's name, never its value.
+    SecretName, "a secret's name such as \"openclaw/token\"", check_secret_name;
+    /// An instance's name.
+    InstanceName, "an instance's name", check_instance;
 }
 
 /// Names that are on hosts already: distributions and directories of people have some that Debian would not make, such
@@ -124,6 +134,116 @@ fn check_http_url(url: &str) -> Result<(), Problem> {
             shown(url)
         )))
     }
+}
+
+fn check_url(url: &str) -> Result<(), Problem> {
+    let problem = || Problem::invalid(format!("`{}` is not a URL", shown(url)));
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return Err(problem().help(format!("write \"https://{}\"", shown(url.trim_start_matches('/')))));
+    };
+    let named = scheme.bytes().next().is_some_and(|first| first.is_ascii_lowercase());
+    let named = named
+        && scheme
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'+' | b'.' | b'-'));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let (login, host) = authority
+        .rsplit_once('@')
+        .map_or((None, authority), |(login, host)| (Some(login), host));
+    if login.is_some_and(|login| login.contains(':')) {
+        let problem = Problem::invalid("this URL has a password in it");
+        return Err(
+            problem.help("keep secrets out of the configuration: give the password by an option of type \"secret\"")
+        );
+    }
+    let port = host.rsplit_once(':').filter(|(_, port)| !port.ends_with(']'));
+    let port = port.is_none_or(|(_, port)| port.parse::<u16>().is_ok_and(|port| port > 0));
+    let plain = !url
+        .chars()
+        .any(|c| c.is_control() || c.is_whitespace() || matches!(c, '"' | '<' | '>' | '\\'));
+    if named && plain && port && !host.is_empty() && !host.starts_with(':') {
+        Ok(())
+    } else {
+        Err(problem().help("a URL is SCHEME://HOST[:PORT]/PATH, without blanks"))
+    }
+}
+
+fn check_cidr(network: &str) -> Result<(), Problem> {
+    let problem = || Problem::invalid(format!("`{}` is not a network", shown(network)));
+    let Some((address, length)) = network.split_once('/') else {
+        return Err(match network.parse::<IpAddr>() {
+            Ok(IpAddr::V4(_)) => problem().help(format!("one address alone is \"{network}/32\"")),
+            Ok(IpAddr::V6(_)) => problem().help(format!("one address alone is \"{network}/128\"")),
+            Err(_) => problem().help("write an address and the length of its prefix: \"10.0.0.0/8\""),
+        });
+    };
+    let digits = length.bytes().all(|b| b.is_ascii_digit()) && !length.is_empty();
+    let length = length.parse::<u32>().ok().filter(|_| digits);
+    let (bits, width): (u128, u32) = match address.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => (u32::from(address).into(), 32),
+        Ok(IpAddr::V6(address)) => (u128::from(address), 128),
+        Err(_) => return Err(problem().help("write an address and the length of its prefix: \"10.0.0.0/8\"")),
+    };
+    let Some(length) = length.filter(|length| *length <= width) else {
+        return Err(problem().help(format!("the length of its prefix is a number from 0 to {width}")));
+    };
+    let rest = 1_u128.checked_shl(width - length).map_or(u128::MAX, |power| power - 1);
+    if bits & rest == 0 {
+        return Ok(());
+    }
+    let network = if width == 32 {
+        let bits = u32::try_from(bits & !rest).unwrap_or(0);
+        IpAddr::V4(bits.into())
+    } else {
+        IpAddr::V6((bits & !rest).into())
+    };
+    let problem = Problem::invalid(format!(
+        "`{}/{length}` is an address in a network, not a network",
+        shown(address)
+    ));
+    Err(problem.help(format!("write \"{network}/{length}\"")))
+}
+
+fn check_secret_name(name: &str) -> Result<(), Problem> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
+    let part = |part: &str| part.bytes().all(allowed) && part.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if name.len() <= 128 && name.split('/').all(part) {
+        return Ok(());
+    }
+    // Whoever puts the secret itself here should not find it in a log as well.
+    let problem = Problem::invalid("this is not the name of a secret");
+    Err(problem.help(
+        "name it as the store does, in a-z, 0-9, \"-\", \"_\", \".\" and \"/\", such as \"openclaw/token\"; never write the secret itself",
+    ))
+}
+
+/// A tag becomes a file's name and a word in a selection.
+pub(super) fn check_tag(tag: &str) -> Result<(), Problem> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_' | b'.');
+    if !tag.is_empty() && tag.len() <= 63 && tag.bytes().all(allowed) {
+        return Ok(());
+    }
+    let rule = "a tag is 1 to 63 of a-z, 0-9, \"-\", \"_\" and \".\"";
+    Err(Problem::invalid(format!("`{}` cannot be a tag: {rule}", shown(tag))))
+}
+
+/// Instances name units, directories and users, so they are what all of those can be.
+fn check_instance(name: &str) -> Result<(), Problem> {
+    let first = name
+        .bytes()
+        .next()
+        .is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    let rest = name
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'));
+    if first && rest && name.len() <= 63 {
+        return Ok(());
+    }
+    let rule = "a name is 1 to 63 of a-z, 0-9, \"-\" and \"_\", and begins with a letter or digit";
+    Err(Problem::invalid(format!(
+        "`{}` cannot name an instance: {rule}",
+        shown(name)
+    )))
 }
 
 fn check_tcp_address(address: &str) -> Result<(), Problem> {

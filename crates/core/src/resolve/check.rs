@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Code, Diagnostic, noun};
+use crate::config::{Code, Diagnostic, Span, noun};
 use crate::model::{AbsPath, DependencyReason, Kind, ResourceId, Spec};
 
 use super::declared::Declarations;
@@ -59,6 +59,30 @@ pub(super) fn paths(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
             diagnostic
                 .also(owner.span, format!("{} here", noun(above.kind)))
                 .help(help),
+        );
+    }
+}
+
+/// Reports numbers that two users, or two groups, have.
+pub(super) fn numbers(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
+    let mut owners: BTreeMap<(Kind, u32), (&ResourceId, Span)> = BTreeMap::new();
+    for (id, declared) in &declarations.resources {
+        let (number, key) = match &declared.spec {
+            Spec::User(user) => (user.uid, "uid"),
+            Spec::Group(group) => (group.gid, "gid"),
+            _ => (None, ""),
+        };
+        let Some(number) = number else { continue };
+        let Some((other, before)) = owners.insert((id.kind, number), (id, declared.span)) else {
+            continue;
+        };
+        let message = format!("`{other}` and `{id}` have one `{key}`: {number}");
+        let diagnostic = Diagnostic::error(Code::IdTwice, message, declared.span, format!("{number} here"));
+        found.push(
+            diagnostic
+                .also(before, format!("and {number} here"))
+                .because("the system knows owners by number, so each would own the other's files")
+                .help(format!("give one of them another `{key}`, or leave it out")),
         );
     }
 }

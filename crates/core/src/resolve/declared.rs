@@ -19,6 +19,8 @@ pub(super) struct Declared {
     pub(super) spec: Spec,
     pub(super) span: Span,
     pub(super) said: Vec<Said>,
+    /// Whether a group declares it, so that the host's own declaration of it takes its place.
+    weak: bool,
 }
 
 /// What is declared so far.
@@ -32,6 +34,20 @@ pub(super) struct Declarations {
     pub(super) made: Option<Vec<(usize, ResourceId)>>,
     /// The number of the declaration that is being read.
     pub(super) current: usize,
+    /// Whose file it is in.
+    pub(super) whose: Whose,
+}
+
+/// How strong a declaration is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Whose {
+    /// A module's: it has to agree with all others.
+    #[default]
+    Module,
+    /// A group's: the host's takes its place.
+    Group,
+    /// The host's own.
+    Host,
 }
 
 /// A kernel parameter and the file that keeps it.
@@ -40,6 +56,8 @@ pub(super) struct Sysctl {
     pub(super) value: String,
     pub(super) file: crate::model::AbsPath,
     pub(super) span: Span,
+    /// As that of a resource.
+    pub(super) weak: bool,
 }
 
 impl Declarations {
@@ -49,9 +67,18 @@ impl Declarations {
         self.note(&id);
         match self.resources.get_mut(&id) {
             None => {
-                self.resources.insert(id, Declared { spec, span, said });
+                let weak = self.whose == Whose::Group;
+                let declared = Declared { spec, span, said, weak };
+                self.resources.insert(id, declared);
             }
-            Some(there) if there.spec == spec => there.said.extend(said),
+            Some(there) if there.weak && self.whose == Whose::Host => {
+                let weak = false;
+                *there = Declared { spec, span, said, weak };
+            }
+            Some(there) if there.spec == spec => {
+                there.weak &= self.whose == Whose::Group;
+                there.said.extend(said);
+            }
             Some(there) => found.push(twice(
                 &id.to_string(),
                 &differences(&there.spec, &spec),
@@ -66,6 +93,9 @@ impl Declarations {
         self.note(&ResourceId::new(Kind::Sysctl, key.as_str()));
         self.note(&ResourceId::new(Kind::File, sysctl.file.as_str()));
         match self.sysctls.get(&key) {
+            Some(there) if there.weak && self.whose == Whose::Host => {
+                self.sysctls.insert(key, sysctl);
+            }
             Some(there) if there.value != sysctl.value => {
                 let difference = format!("`value` is {} and {}", there.value, sysctl.value);
                 found.push(twice(&format!("sysctl:{key}"), &difference, there.span, sysctl.span));
@@ -74,8 +104,8 @@ impl Declarations {
                 let difference = format!("`file` is {} and {}", there.file, sysctl.file);
                 found.push(twice(&format!("sysctl:{key}"), &difference, there.span, sysctl.span));
             }
-            Some(_) => {}
-            None => {
+            Some(_) if sysctl.weak => {}
+            Some(_) | None => {
                 self.sysctls.insert(key, sysctl);
             }
         }

@@ -1,18 +1,21 @@
 //! One host: its modules and its own file to what it should be. What the machine is, nobody asks here.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use crate::config::{Assert, Code, Declaration, Diagnostic, Host, Module, Project, SourceMap, Span};
+use crate::config::{
+    Assert, Code, Declaration, Diagnostic, Host, Label, PortClaim, Project, Severity, SourceMap, Span,
+};
 use crate::model::{Desired, Kind, Resource};
 
-use super::declared::Declarations;
+use super::declared::{Declarations, Whose};
 use super::imports::{Imported, Imports};
 use super::local::Locals;
 use super::options::scopes;
 use super::reader::Reader;
-use super::render::{Facts, Renderer, Scope, Templates, Written};
+use super::render::{Facts, Renderer, Scope, Templates, Written, instances_value};
 use super::trace::{By, Trace};
-use super::{check, dependencies, kind};
+use super::uses::{self, Uses};
+use super::{check, claims, dependencies, kind, provided, repeat};
 
 /// What all hosts of a resolution share.
 pub(super) struct Shared<'a> {
@@ -31,65 +34,91 @@ pub(super) fn resolve(host: &Host, shared: &mut Shared<'_>, found: &mut Vec<Diag
     if host.unreadable {
         return None;
     }
-    let imported = shared.imports.of_host(shared.project, host, found);
-    let modules = &imported.modules;
-    let broken = host.broken || !imported.sound || modules.values().any(|module| module.broken);
-    let mut renderer = Renderer {
-        templates: &mut shared.templates,
-        sources: shared.sources,
+    let mut renderer = Renderer::new(
+        &mut shared.templates,
+        shared.sources,
         found,
-        trace: shared.trace.as_deref_mut(),
-    };
-    let (scopes, complete) = scopes(host, modules, shared.facts, &mut renderer);
+        shared.trace.as_deref_mut(),
+    );
+    let imported = shared
+        .imports
+        .of_host(shared.project, host, shared.facts, &mut renderer);
+    let desired = with_modules(
+        shared.project,
+        host,
+        &imported,
+        shared.facts,
+        &mut shared.locals,
+        &mut renderer,
+    );
+    tell_ways(&imported, renderer.sources, renderer.found);
+    desired
+}
+
+fn with_modules(
+    project: &Project,
+    host: &Host,
+    imported: &Imported<'_>,
+    facts: &Facts,
+    locals: &mut Locals<'_>,
+    renderer: &mut Renderer<'_>,
+) -> Option<Desired> {
+    let broken = host.broken || !imported.sound || imported.modules.values().any(|module| module.broken);
+    let uses = uses::find(host, imported, facts, renderer);
+    let (mut scopes, complete) = scopes(project, host, imported, &uses, facts, renderer);
+    see_instances(&uses, &mut scopes);
     if complete {
-        asserts(modules, &scopes, &mut renderer);
+        asserts(&uses, &scopes, renderer);
     }
-    let own = Scope::new(By::Host, shared.facts, host);
+    let files = Files::of(host, imported, &uses, &scopes, facts);
     let mut declarations = Declarations {
         made: renderer.trace.is_some().then(Vec::new),
         ..Declarations::default()
     };
     let mut failed = false;
-    for (number, (declaration, scope)) in in_order(modules, &scopes, host, &own).into_iter().enumerate() {
-        declarations.current = number;
-        renderer.note(declaration, scope, &mut shared.locals);
-        let mut reader = Reader {
-            declaration,
-            scope,
-            renderer: &mut renderer,
-            locals: &mut shared.locals,
-            declarations: &mut declarations,
-        };
-        failed |= kind::resolve(&mut reader).is_err();
+    for (declaration, file) in files.in_order() {
+        declarations.whose = file.whose;
+        let repeated = repeat::each(declaration, &file.scope, renderer, |scope, renderer| {
+            declarations.current = renderer.note(declaration, scope, locals);
+            let mut reader = Reader {
+                declaration,
+                scope,
+                renderer,
+                locals,
+                declarations: &mut declarations,
+            };
+            kind::resolve(&mut reader)
+        });
+        failed |= repeated.is_err();
     }
     let made = declarations.made.take();
     kind::finish(&mut declarations, renderer.found);
+    let claims = claims::find(files.all.iter().map(|file| (file.ports, &file.scope)), renderer);
     if let Some(trace) = &mut renderer.trace {
         trace.read = true;
         trace.made = made.unwrap_or_default();
-        trace.ways = imported
-            .modules
-            .keys()
-            .map(|module| ((*module).to_owned(), way(&imported, module)))
+        let modules = imported.modules.keys();
+        trace.ways = modules
+            .map(|module| ((*module).to_owned(), way(imported, module)))
             .collect();
-        let specs = declarations
-            .resources
-            .iter()
-            .map(|(id, declared)| (id.clone(), declared.spec.clone()));
-        trace.specs = specs.collect();
+        let specs = declarations.resources.iter();
+        trace.specs = specs
+            .map(|(id, declared)| (id.clone(), declared.spec.clone()))
+            .collect();
     }
     check::paths(&declarations, renderer.found);
+    check::numbers(&declarations, renderer.found);
     // References to a resource that could not be read would be reported as references to nothing.
-    if failed || broken || !complete {
+    if failed || broken || !complete || claims.is_err() {
         return None;
     }
-    let dependencies = dependencies::find(&declarations, renderer.found);
+    let mut dependencies = dependencies::find(&declarations, renderer.found);
     if let Some(trace) = &mut renderer.trace {
         trace.dependencies.clone_from(&dependencies);
     }
     check::cycles(&declarations, &dependencies, renderer.found);
+    provided::users(&declarations, &dependencies, renderer.found);
     let sources = &*renderer.sources;
-    let mut dependencies = dependencies;
     let resources = declarations.resources.into_iter().map(|(id, declared)| {
         let depends = dependencies.remove(&id).unwrap_or_default();
         let resource = Resource {
@@ -109,74 +138,152 @@ pub(super) fn resolve(host: &Host, shared: &mut Shared<'_>, found: &mut Vec<Diag
     })
 }
 
+/// Lets the templates of resources and assertions see all instances, with their options: `instances.openclaw.ops.port`.
+fn see_instances(uses: &Uses<'_>, scopes: &mut [Scope]) {
+    let all = instances_value(uses.all.iter().zip(scopes.iter()));
+    if let Some(all) = all {
+        for scope in scopes {
+            scope.context.insert_value("instances", all.clone());
+        }
+    }
+}
+
+/// A file with resources in it, on behalf of one host.
+struct File<'a> {
+    whose: Whose,
+    scope: Cow<'a, Scope>,
+    resources: &'a [Declaration],
+    ports: &'a [PortClaim],
+}
+
+/// All files with resources of one host, a module's once per use: modules by name, groups by tag, the host's own.
+struct Files<'a> {
+    all: Vec<File<'a>>,
+}
+
+impl<'a> Files<'a> {
+    fn of(host: &'a Host, imported: &Imported<'a>, uses: &Uses<'a>, scopes: &'a [Scope], facts: &Facts) -> Self {
+        let mut all = Vec::new();
+        for (used, scope) in uses.all.iter().zip(scopes) {
+            all.push(File {
+                whose: Whose::Module,
+                scope: Cow::Borrowed(scope),
+                resources: &used.module.resources,
+                ports: &used.module.ports,
+            });
+        }
+        let instances = instances_value(uses.all.iter().zip(scopes));
+        let own = |by: By| {
+            let mut scope = Scope::new(by, facts, host);
+            if let Some(instances) = &instances {
+                scope.context.insert_value("instances", instances.clone());
+            }
+            Cow::Owned(scope)
+        };
+        for group in &imported.groups {
+            all.push(File {
+                whose: Whose::Group,
+                scope: own(By::Group(group.tag.clone())),
+                resources: &group.resources,
+                ports: &group.ports,
+            });
+        }
+        all.push(File {
+            whose: Whose::Host,
+            scope: own(By::Host),
+            resources: &host.resources,
+            ports: &host.ports,
+        });
+        Self { all }
+    }
+
+    /// All declarations. Groups and users come first, because the defaults of others' groups depend on them.
+    fn in_order(&self) -> Vec<(&'a Declaration, &File<'a>)> {
+        let mut declarations: Vec<_> = self
+            .all
+            .iter()
+            .flat_map(|file| file.resources.iter().map(move |declaration| (declaration, file)))
+            .collect();
+        declarations.sort_by_key(|(declaration, _)| match declaration.kind {
+            Kind::Group => 0,
+            Kind::User => 1,
+            Kind::Package
+            | Kind::Directory
+            | Kind::File
+            | Kind::Symlink
+            | Kind::Sysctl
+            | Kind::Command
+            | Kind::Unit
+            | Kind::Probe => 2,
+        });
+        declarations
+    }
+}
+
+/// How many imports are shown with a finding in a module.
+const SHOWN_IMPORTS: usize = 4;
+
+/// A finding in a module is shown with the imports that lead there: the user may not have written that module.
+fn tell_ways(imported: &Imported<'_>, sources: &SourceMap, found: &mut [Diagnostic]) {
+    for finding in found {
+        let Some(primary) = &finding.primary else { continue };
+        let file = sources.path(primary.span.source);
+        let module = imported.modules.values().find(|module| module.file == file);
+        let Some(module) = module else { continue };
+        for (name, way) in imported.way(&module.name).into_iter().rev().take(SHOWN_IMPORTS) {
+            let known = finding.secondary.iter().any(|label| label.span == way.span);
+            if !known {
+                let text = format!("`{name}` is imported here");
+                finding.secondary.push(Label { span: way.span, text });
+            }
+        }
+    }
+}
+
 /// The imports that lead to a module, as a trace has them.
 fn way(imported: &Imported<'_>, module: &str) -> Vec<(String, By, Span)> {
-    let steps = imported.way(module).into_iter().map(|(module, way)| {
-        let by = way.by.map_or(By::Host, |name| By::Module {
-            name: name.to_owned(),
-            instance: None,
-        });
-        (module.to_owned(), by, way.span)
-    });
+    let steps = imported
+        .way(module)
+        .into_iter()
+        .map(|(module, way)| (module.to_owned(), way.by.by(), way.span));
     steps.collect()
 }
 
-/// All declarations, each with what its templates see: modules by name, then the host's own. Groups and users come
-/// first, because the defaults of others' groups depend on them.
-fn in_order<'a>(
-    modules: &BTreeMap<&'a str, &'a Module>,
-    scopes: &'a BTreeMap<&'a str, Scope>,
-    host: &'a Host,
-    own: &'a Scope,
-) -> Vec<(&'a Declaration, &'a Scope)> {
-    let mut all = Vec::new();
-    for (name, module) in modules {
-        let Some(scope) = scopes.get(name) else { continue };
-        all.extend(module.resources.iter().map(|declaration| (declaration, scope)));
-    }
-    all.extend(host.resources.iter().map(|declaration| (declaration, own)));
-    all.sort_by_key(|(declaration, _)| match declaration.kind {
-        Kind::Group => 0,
-        Kind::User => 1,
-        Kind::Package
-        | Kind::Directory
-        | Kind::File
-        | Kind::Symlink
-        | Kind::Sysctl
-        | Kind::Command
-        | Kind::Unit
-        | Kind::Probe => 2,
-    });
-    all
-}
-
-fn asserts(modules: &BTreeMap<&str, &Module>, scopes: &BTreeMap<&str, Scope>, renderer: &mut Renderer<'_>) {
-    for (name, module) in modules {
-        let Some(scope) = scopes.get(name) else { continue };
-        for assert in &module.asserts {
+fn asserts(uses: &Uses<'_>, scopes: &[Scope], renderer: &mut Renderer<'_>) {
+    for (used, scope) in uses.all.iter().zip(scopes) {
+        for assert in &used.module.asserts {
             check_assert(assert, scope, renderer);
         }
     }
 }
 
-fn check_assert(Assert { that, message }: &Assert, scope: &Scope, renderer: &mut Renderer<'_>) {
-    let written = |text, span| Written {
-        text,
-        span,
+fn check_assert(assert: &Assert, scope: &Scope, renderer: &mut Renderer<'_>) {
+    // What could not be evaluated is reported as such.
+    let Ok(false) = renderer.holds(&assert.that, scope) else {
+        return;
+    };
+    let written = Written {
+        text: &assert.message.value,
+        span: assert.message.span,
         offset: 0,
         quoted: true,
     };
-    // What could not be evaluated is reported as such.
-    let Ok(value) = renderer.value(written(&that.value, that.span), scope) else {
+    let Ok(message) = renderer.text(written, scope) else {
         return;
     };
-    if value.is_truthy() {
-        return;
-    }
-    let Ok(message) = renderer.text(written(&message.value, message.span), scope) else {
-        return;
+    let diagnostic = Diagnostic::error(
+        Code::AssertionFailed,
+        message.trim(),
+        assert.that.span,
+        "this does not hold",
+    );
+    let why = match assert.severity {
+        Severity::Error => format!("{} demands it of the options it is given", scope.of),
+        Severity::Warning => format!("{} advises it", scope.of),
     };
-    let diagnostic = Diagnostic::error(Code::AssertionFailed, message.trim(), that.span, "this does not hold");
-    let why = format!("{} demands it of the options it is given", scope.of);
-    renderer.found.push(diagnostic.because(why));
+    let severity = assert.severity;
+    renderer.found.push(Diagnostic {
+        severity,
+        ..diagnostic.because(why)
+    });
 }

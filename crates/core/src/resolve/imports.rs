@@ -2,12 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::config::{Code, Diagnostic, Host, Module, Project, Span, Spanned, did_you_mean, shown};
+use crate::config::{
+    Code, Diagnostic, Host, HostGroup, Import, Module, Project, Reported, Span, Spanned, did_you_mean, shown,
+};
+
+use super::render::{Facts, Renderer, Scope};
+use super::trace::By;
 
 /// Findings about the modules' imports of each other, and the modules from which they are reached.
 pub(super) struct Imports<'a> {
     /// The modules that are in an import cycle, or import what does not exist.
     broken: BTreeSet<&'a str>,
+    /// The groups that import what does not exist.
+    broken_groups: BTreeSet<&'a str>,
 }
 
 impl<'a> Imports<'a> {
@@ -16,11 +23,21 @@ impl<'a> Imports<'a> {
         let mut broken = BTreeSet::new();
         for module in project.modules.values().filter(|module| !module.unreadable) {
             for import in &module.imports {
-                if !project.modules.contains_key(&import.value) {
-                    found.push(unknown(project, import));
+                if !project.modules.contains_key(&import.module.value) {
+                    found.push(unknown(project, &import.module));
                     broken.insert(module.name.as_str());
                 }
             }
+        }
+        let mut broken_groups = BTreeSet::new();
+        for group in project.groups.values() {
+            for import in &group.imports {
+                if !project.modules.contains_key(&import.module.value) {
+                    found.push(unknown(project, &import.module));
+                    broken_groups.insert(group.tag.as_str());
+                }
+            }
+            group_values(project, group, found);
         }
         let mut walk = Walk {
             project,
@@ -30,65 +47,171 @@ impl<'a> Imports<'a> {
         for module in project.modules.values() {
             walk.visit(module, found, &mut broken);
         }
-        Self { broken }
+        Self { broken, broken_groups }
     }
 
     /// The modules that a host uses, and how each came in. Unknown imports are reported.
-    pub(super) fn of_host(&self, project: &'a Project, host: &'a Host, found: &mut Vec<Diagnostic>) -> Imported<'a> {
+    pub(super) fn of_host(
+        &self,
+        project: &'a Project,
+        host: &'a Host,
+        facts: &Facts,
+        renderer: &mut Renderer<'_>,
+    ) -> Imported<'a> {
+        let groups: Vec<_> = host.tags.iter().filter_map(|tag| project.groups.get(tag)).collect();
+        let sound = groups
+            .iter()
+            .all(|group| !group.broken && !self.broken_groups.contains(group.tag.as_str()));
         let mut imported = Imported {
             modules: BTreeMap::new(),
+            groups,
             ways: BTreeMap::new(),
-            sound: true,
+            sound,
         };
-        let mut open: VecDeque<(Option<&'a str>, &'a Spanned<String>)> = VecDeque::new();
-        open.extend(host.imports.iter().map(|import| (None, import)));
+        let mut open: VecDeque<(Importer<'a>, &'a Import)> = VecDeque::new();
+        open.extend(host.imports.iter().map(|import| (Importer::Host, import)));
+        for group in &imported.groups {
+            let imports = group.imports.iter();
+            open.extend(imports.map(|import| (Importer::Group(&group.tag), import)));
+        }
         // Breadth first: of several ways in, the shortest is told.
         while let Some((by, import)) = open.pop_front() {
-            let Some(module) = project.modules.get(&import.value) else {
-                // A module's unknown import is reported once, whatever the host.
-                if by.is_none() {
-                    found.push(unknown(project, import));
+            let Some(module) = project.modules.get(&import.module.value) else {
+                // Another file's unknown import is reported once, whatever the host.
+                if by == Importer::Host {
+                    renderer.found.push(unknown(project, &import.module));
                     imported.sound = false;
                 }
                 continue;
             };
+            if let Some(when) = &import.when {
+                let scope = Scope::new(by.by(), facts, host).seeing(SEES);
+                match renderer.holds(when, &scope) {
+                    Ok(true) => {}
+                    Ok(false) => continue,
+                    Err(Reported) => {
+                        imported.sound = false;
+                        continue;
+                    }
+                }
+            }
             let name = module.name.as_str();
             if imported.modules.insert(name, module).is_none() {
-                imported.ways.insert(name, Way { by, span: import.span });
+                let span = import.module.span;
+                imported.ways.insert(name, Way { by, span });
                 imported.sound &= !self.broken.contains(name);
-                open.extend(module.imports.iter().map(|import| (Some(name), import)));
+                open.extend(module.imports.iter().map(|import| (Importer::Module(name), import)));
             }
         }
         imported
     }
 }
 
+/// What the condition of an import sees, and why no more.
+const SEES: &str =
+    "an import's condition sees `host` and `hosts` only: options have values once it is known which modules there are";
+
+/// Values that a group gives to a module have no effect where none of its hosts can use that module.
+fn group_values(project: &Project, group: &HostGroup, found: &mut Vec<Diagnostic>) {
+    let hosts: Vec<_> = project
+        .hosts
+        .values()
+        .filter(|host| host.tags.contains(&group.tag))
+        .collect();
+    if hosts.is_empty() {
+        return;
+    }
+    for setting in &group.settings {
+        let module = &setting.module;
+        let served = hosts.iter().any(|host| can_use(project, host, &module.value));
+        if served {
+            continue;
+        }
+        let name = shown(&module.value);
+        let message = format!("no host of the group `{}` uses the module `{name}`", group.tag);
+        let diagnostic = Diagnostic::error(Code::NotImported, message, module.span, "not imported");
+        let help = did_you_mean(&module.value, project.modules.keys().map(String::as_str));
+        let help = match help {
+            Some(help) if !project.modules.contains_key(&module.value) => help,
+            _ => format!("add \"{name}\" to this group's `imports`, or remove the table"),
+        };
+        let why = "values for a module that is not used would have no effect";
+        found.push(diagnostic.because(why).help(help));
+    }
+}
+
+/// Whether a host could use a module, if all conditions held.
+fn can_use(project: &Project, host: &Host, module: &str) -> bool {
+    let groups = host.tags.iter().filter_map(|tag| project.groups.get(tag));
+    let imports = groups.flat_map(|group| &group.imports).chain(&host.imports);
+    let mut open: Vec<&str> = imports.map(|import| import.module.value.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    while let Some(name) = open.pop() {
+        if name == module {
+            return true;
+        }
+        if let Some(next) = project.modules.get(name)
+            && seen.insert(name)
+        {
+            open.extend(next.imports.iter().map(|import| import.module.value.as_str()));
+        }
+    }
+    false
+}
+
 /// The modules of one host.
 pub(super) struct Imported<'a> {
     /// By name.
     pub(super) modules: BTreeMap<&'a str, &'a Module>,
+    /// The groups that the host is in, by tag.
+    pub(super) groups: Vec<&'a HostGroup>,
     ways: BTreeMap<&'a str, Way<'a>>,
-    /// Whether all imports are of modules that there are, and none is in a circle.
+    /// Whether all imports are of modules that there are, and none is in a circle; and no group is broken.
     pub(super) sound: bool,
 }
 
 /// The import by which a module came in.
 #[derive(Clone, Copy)]
 pub(super) struct Way<'a> {
-    /// The module that imports it; `None` is the host file.
-    pub(super) by: Option<&'a str>,
+    /// The file that imports it.
+    pub(super) by: Importer<'a>,
     /// Where.
     pub(super) span: Span,
 }
 
+/// A file that imports modules.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Importer<'a> {
+    /// The host's own.
+    Host,
+    /// The group of a tag.
+    Group(&'a str),
+    /// A module.
+    Module(&'a str),
+}
+
+impl Importer<'_> {
+    /// The same for those who ask why.
+    pub(super) fn by(self) -> By {
+        match self {
+            Self::Host => By::Host,
+            Self::Group(tag) => By::Group(tag.to_owned()),
+            Self::Module(name) => By::module(name),
+        }
+    }
+}
+
 impl<'a> Imported<'a> {
-    /// The imports that lead from the host file to a module, in that order; each names the module that it brings in.
+    /// The imports that lead from the host's file, or its group's, to a module, in that order; each names the module that it brings in.
     pub(super) fn way(&self, module: &str) -> Vec<(&'a str, Way<'a>)> {
         let mut way = Vec::new();
         let mut next = self.ways.get_key_value(module);
         while let Some((name, step)) = next {
             way.push((*name, *step));
-            next = step.by.and_then(|by| self.ways.get_key_value(by));
+            next = match step.by {
+                Importer::Module(by) => self.ways.get_key_value(by),
+                Importer::Host | Importer::Group(_) => None,
+            };
         }
         way.reverse();
         way
@@ -134,8 +257,8 @@ impl<'a> Walk<'a> {
             };
             *next += 1;
             self.path.truncate(stack.len() - 1);
-            self.path.push((&module.name, import.span));
-            let Some(target) = self.project.modules.get(&import.value) else {
+            self.path.push((&module.name, import.module.span));
+            let Some(target) = self.project.modules.get(&import.module.value) else {
                 continue;
             };
             if let Some(first) = self.path.iter().position(|(name, _)| *name == target.name) {

@@ -2,71 +2,138 @@
 //!
 //! | type | definitions of equal priority |
 //! |---|---|
-//! | string, integer, float, bool, port, path, duration | must agree; two different values are an error that shows both |
-//! | list | are joined: first the modules' by name, then the host's; a value that is there already is not added again |
-//! | map | are merged by key; a key with two different values is an error that shows both |
+//! | list | are joined: first the modules' by name, then the groups' by tag, then the host's; a value that is there already is not added again |
+//! | map, record | are merged by key; a key with several values by the rule of their type |
+//! | anything else | the host's hides its groups'; what is left must agree, and two different values are an error that shows both |
+
+use std::collections::BTreeMap;
 
 use crate::config::{Code, Diagnostic, Node, OptionValue, Reported, Span, Value, shown};
 
-/// A value and the places of the definitions that it is made of.
-pub(super) struct Merged<'a> {
+/// One definition's value.
+pub(super) struct Part<'a> {
     pub(super) value: OptionValue,
-    pub(super) nodes: Vec<&'a Node>,
+    /// Where it is written.
+    pub(super) span: Span,
+    /// What is written, as far as it is known: the places of keys are looked up in it.
+    pub(super) node: Option<&'a Node>,
+    /// Whether it is a group's.
+    pub(super) group: bool,
+    /// Whether it is the host's own.
+    pub(super) host: bool,
 }
 
-impl<'a> Merged<'a> {
-    /// Adds a definition of equal priority.
-    pub(super) fn with(
-        mut self,
-        value: OptionValue,
-        node: &'a Node,
-        name: &str,
-        found: &mut Vec<Diagnostic>,
-    ) -> Result<Self, Reported> {
-        self.value = match (self.value, value) {
-            (OptionValue::List(mut items), OptionValue::List(more)) => {
-                for item in more {
-                    if !items.contains(&item) {
-                        items.push(item);
-                    }
-                }
-                OptionValue::List(items)
-            }
-            (OptionValue::Map(mut entries), OptionValue::Map(more)) => {
-                for (key, item) in more {
-                    if let Some(there) = entries.get(&key).filter(|there| **there != item) {
-                        let before = self.nodes.iter().find_map(|node| entry(node, &key));
-                        let places = (before.unwrap_or(node.span), entry(node, &key).unwrap_or(node.span));
-                        let what = format!("`{}` of option `{name}`", shown(&key));
-                        found.push(conflict(&what, (there, &item), places));
-                        return Err(Reported);
-                    }
-                    entries.insert(key, item);
-                }
-                OptionValue::Map(entries)
-            }
-            (one, other) if one == other => one,
-            (one, other) => {
-                let before = self.nodes.first().map_or(node.span, |node| node.span);
-                found.push(conflict(
-                    &format!("option `{name}`"),
-                    (&one, &other),
-                    (before, node.span),
-                ));
+/// What definitions of equal priority come to.
+pub(super) struct Merged {
+    pub(super) value: OptionValue,
+    /// The place of the first definition that counts.
+    pub(super) span: Span,
+}
+
+/// Whether the groups' parts are hidden by the host's.
+pub(super) fn hides_groups(parts: &[Part<'_>]) -> bool {
+    let single = |part: &Part<'_>| !matches!(part.value, OptionValue::List(_) | OptionValue::Map(_));
+    parts.iter().any(|part| part.host && single(part))
+}
+
+/// Merges; `name` is the option's, for findings. `None` where there is no part.
+pub(super) fn merge(name: &str, parts: Vec<Part<'_>>, found: &mut Vec<Diagnostic>) -> Result<Option<Merged>, Reported> {
+    merge_at(&format!("option `{name}`"), "", parts, found)
+}
+
+/// `below` is the path of keys inside of the option's value.
+fn merge_at(
+    option: &str,
+    below: &str,
+    mut parts: Vec<Part<'_>>,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Option<Merged>, Reported> {
+    if hides_groups(&parts) {
+        parts.retain(|part| !part.group);
+    }
+    let Some(first) = parts.first() else { return Ok(None) };
+    let span = first.span;
+    let value = match &first.value {
+        OptionValue::List(_) => join(parts),
+        OptionValue::Map(_) => by_key(option, below, parts, found)?,
+        OptionValue::String(_)
+        | OptionValue::Integer(_)
+        | OptionValue::Float(_)
+        | OptionValue::Bool(_)
+        | OptionValue::Path(_)
+        | OptionValue::Duration(_)
+        | OptionValue::Size(_)
+        | OptionValue::Host(_) => {
+            if let Some(other) = parts.iter().find(|part| part.value != first.value) {
+                let what = if below.is_empty() {
+                    option.to_owned()
+                } else {
+                    format!("`{below}` of {option}")
+                };
+                found.push(conflict(&what, (&first.value, &other.value), (first.span, other.span)));
                 return Err(Reported);
             }
-        };
-        self.nodes.push(node);
-        Ok(self)
-    }
+            first.value.clone()
+        }
+    };
+    Ok(Some(Merged { value, span }))
 }
 
-/// Where a table has a key.
-fn entry(node: &Node, key: &str) -> Option<Span> {
-    match &node.value {
-        Value::Table(table) => table.get(key).map(|entry| entry.key.span),
-        _ => None,
+fn join(parts: Vec<Part<'_>>) -> OptionValue {
+    let mut joined: Vec<OptionValue> = Vec::new();
+    for part in parts {
+        let OptionValue::List(items) = part.value else { continue };
+        if joined.is_empty() {
+            joined = items;
+            continue;
+        }
+        for item in items {
+            if !joined.contains(&item) {
+                joined.push(item);
+            }
+        }
     }
+    OptionValue::List(joined)
+}
+
+fn by_key(
+    option: &str,
+    below: &str,
+    parts: Vec<Part<'_>>,
+    found: &mut Vec<Diagnostic>,
+) -> Result<OptionValue, Reported> {
+    let mut keys: BTreeMap<String, Vec<Part<'_>>> = BTreeMap::new();
+    for part in parts {
+        let OptionValue::Map(entries) = part.value else {
+            continue;
+        };
+        for (key, value) in entries {
+            let entry = match part.node.map(|node| &node.value) {
+                Some(Value::Table(table)) => table.get(&key),
+                _ => None,
+            };
+            let inner = Part {
+                value,
+                span: entry.map_or(part.span, |entry| entry.key.span),
+                node: entry.map(|entry| &entry.node),
+                group: part.group,
+                host: part.host,
+            };
+            keys.entry(key).or_default().push(inner);
+        }
+    }
+    let mut merged = BTreeMap::new();
+    for (key, parts) in keys {
+        let path = if below.is_empty() {
+            shown(&key)
+        } else {
+            format!("{below}.{}", shown(&key))
+        };
+        if let Some(value) = merge_at(option, &path, parts, found)? {
+            merged.insert(key, value.value);
+        }
+    }
+    Ok(OptionValue::Map(merged))
 }
 
 fn conflict(what: &str, values: (&OptionValue, &OptionValue), places: (Span, Span)) -> Diagnostic {

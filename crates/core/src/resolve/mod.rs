@@ -2,6 +2,7 @@
 //! defaults applied, dependencies found. It looks at no host, and reads nothing but the sources it is given.
 
 mod check;
+mod claims;
 mod declared;
 mod dependencies;
 mod host;
@@ -10,11 +11,14 @@ mod kind;
 mod local;
 mod merge;
 mod options;
+mod provided;
 mod reader;
 mod render;
+mod repeat;
 mod template;
 mod trace;
 mod unit_text;
+mod uses;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -5,14 +5,16 @@
 use std::collections::BTreeMap;
 
 use crate::config::{
-    Code, Diagnostic, Host, Module, Node, OptionDeclaration, OptionValue, Priority, Reported, Setting, Span, Spanned,
+    Code, Diagnostic, Host, Module, Node, OptionDeclaration, OptionValue, Priority, Project, Reported, Severity, Span,
     Value, did_you_mean, listed, shown,
 };
 
-use super::merge::Merged;
+use super::imports::{Imported, Importer};
+use super::merge::{Part, hides_groups, merge};
 use super::render::{Facts, Renderer, Scope, Written, value};
 use super::template::Form;
 use super::trace::{By, Defined, OptionPath};
+use super::uses::{Given, Source, Use, Uses, in_header};
 
 /// How many options may be needed, one by another, to find one value. Nobody reads a longer chain.
 const MAX_CHAIN: usize = 50;
@@ -21,8 +23,8 @@ const MAX_CHAIN: usize = 50;
 #[derive(Clone, Copy)]
 struct Definition<'a> {
     priority: Priority,
-    /// The module whose file it is in; `None` is the host's. A template in it sees what its file sees.
-    by: Option<&'a str>,
+    /// Whose file it is in. A template in it sees what its file sees.
+    source: Source<'a>,
     node: &'a Node,
 }
 
@@ -31,110 +33,93 @@ enum State {
     Done(Result<Option<OptionValue>, Reported>),
 }
 
+/// An option of one use of a module: the use's number, and the option's name.
+type Id<'a> = (usize, &'a str);
+
 /// Evaluates the options of one host.
 pub(super) struct Options<'a, 'r> {
-    modules: &'r BTreeMap<&'a str, &'a Module>,
-    definitions: BTreeMap<(&'a str, &'a str), Vec<Definition<'a>>>,
-    states: BTreeMap<(&'a str, &'a str), State>,
+    uses: &'r Uses<'a>,
+    definitions: BTreeMap<Id<'a>, Vec<Definition<'a>>>,
+    states: BTreeMap<Id<'a>, State>,
     /// The options being evaluated, each needed by the one before.
-    chain: Vec<(&'a str, &'a str)>,
+    chain: Vec<Id<'a>>,
     facts: &'r Facts,
     host: &'a Host,
+    imported: &'r Imported<'a>,
+    project: &'a Project,
 }
 
-/// The scope of each module on a host, by the module's name; and whether every option has its value.
+/// The scope of each use of a module on a host, in their order; and whether every option has its value.
 pub(super) fn scopes<'a>(
+    project: &'a Project,
     host: &'a Host,
-    modules: &BTreeMap<&'a str, &'a Module>,
+    imported: &Imported<'a>,
+    uses: &Uses<'a>,
     facts: &Facts,
     renderer: &mut Renderer<'_>,
-) -> (BTreeMap<&'a str, Scope>, bool) {
-    let before = renderer.found.len();
+) -> (Vec<Scope>, bool) {
+    let before = errors(renderer);
     let mut options = Options {
-        modules,
+        uses,
         definitions: BTreeMap::new(),
         states: BTreeMap::new(),
         chain: Vec::new(),
         facts,
         host,
+        imported,
+        project,
     };
-    options.define(renderer.found);
-    let mut scopes = BTreeMap::new();
-    let mut complete = true;
-    for (name, module) in modules {
-        let mut scope = Scope::new(By::module(name), facts, host);
-        for option in module.options.values() {
-            complete &= options.enter(&mut scope, name, option, renderer).is_ok();
-        }
-        scopes.insert(*name, scope);
+    for given in &uses.given {
+        options.take(given, renderer.found);
     }
-    (scopes, complete && renderer.found.len() == before)
+    let mut scopes = Vec::new();
+    let mut complete = true;
+    for (number, used) in uses.all.iter().enumerate() {
+        let mut scope = used.scope(facts, host);
+        for option in used.module.options.values() {
+            complete &= options.enter(&mut scope, number, option, renderer).is_ok();
+        }
+        scopes.push(scope);
+    }
+    let complete = complete && errors(renderer) == before;
+    (scopes, complete)
+}
+
+fn errors(renderer: &Renderer<'_>) -> usize {
+    let errors = renderer
+        .found
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error);
+    errors.count()
 }
 
 impl<'a> Options<'a, '_> {
-    /// Gathers the definitions of the modules and the host, and reports those of options that there are not.
-    fn define(&mut self, found: &mut Vec<Diagnostic>) {
-        let modules = self.modules;
-        for (name, module) in modules {
-            for setting in &module.settings {
-                self.take(setting, Some(name), found);
-            }
-        }
-        for setting in &self.host.settings {
-            self.take(setting, None, found);
-        }
-    }
-
-    fn take(&mut self, setting: &'a Setting, by: Option<&'a str>, found: &mut Vec<Diagnostic>) {
-        let name = &setting.module;
-        let Some((module_name, module)) = self.modules.get_key_value(name.value.as_str()) else {
-            found.push(self.not_imported(name, by));
+    /// Takes in a definition; reports those of options that there are not.
+    fn take(&mut self, given: &Given<'a>, found: &mut Vec<Diagnostic>) {
+        let Some(used) = self.uses.all.get(given.to) else {
             return;
         };
-        for (option, node) in &setting.values {
-            let Some((option_name, _)) = module.options.get_key_value(&option.value) else {
-                if module.unreadable || module.unread_options.contains(&option.value) {
-                    continue;
-                }
-                found.push(unknown_option(option, module));
-                continue;
-            };
-            let definitions = self.definitions.entry((module_name, option_name)).or_default();
-            definitions.push(Definition {
-                priority: setting.priority,
-                by,
-                node,
-            });
-        }
-    }
-
-    fn not_imported(&self, name: &Spanned<String>, by: Option<&str>) -> Diagnostic {
-        let shown = shown(&name.value);
-        let message = format!("`{shown}` is not among the modules that `{}` uses", self.host.name);
-        let diagnostic = Diagnostic::error(Code::NotImported, message, name.span, "not imported");
-        let why = "values for a module that is not used would have no effect";
-        let meant = did_you_mean(&name.value, self.modules.keys().copied());
-        let help = meant.unwrap_or_else(|| match by {
-            Some(_) => format!("add \"{shown}\" to this module's `imports`, or remove the table"),
-            None => {
-                let imports = self
-                    .host
-                    .imports
-                    .iter()
-                    .map(|import| import.value.as_str())
-                    .chain([shown.as_str()]);
-                let imports: Vec<_> = imports.map(|name| format!("\"{name}\"")).collect();
-                format!("write imports = [{}], or remove the table", imports.join(", "))
+        let module = used.module;
+        let Some((name, declared)) = module.options.get_key_value(&given.option.value) else {
+            if !module.unreadable && !module.unread_options.contains(&given.option.value) {
+                found.push(unknown_option(given, used));
             }
+            return;
+        };
+        found.extend(deprecated(given, declared, used));
+        let definitions = self.definitions.entry((given.to, name)).or_default();
+        definitions.push(Definition {
+            priority: given.priority,
+            source: given.source,
+            node: given.node,
         });
-        diagnostic.because(why).help(help)
     }
 
     /// Puts an option's value into a scope.
     fn enter(
         &mut self,
         scope: &mut Scope,
-        module: &'a str,
+        used: usize,
         option: &'a OptionDeclaration,
         renderer: &mut Renderer<'_>,
     ) -> Result<(), Reported> {
@@ -143,7 +128,7 @@ impl<'a> Options<'a, '_> {
             return Ok(());
         }
         scope.options.push(name.clone());
-        match self.value(module, option, renderer) {
+        match self.value(used, option, renderer) {
             Ok(Some(found)) => scope.context.insert_value(name.clone(), value(&found)),
             // A template that uses it anyway is told so when it is rendered.
             Ok(None) => scope.unset.push(name.clone()),
@@ -159,11 +144,11 @@ impl<'a> Options<'a, '_> {
     /// An option's value; `None` where it may be left out, and is.
     fn value(
         &mut self,
-        module: &'a str,
+        used: usize,
         option: &'a OptionDeclaration,
         renderer: &mut Renderer<'_>,
     ) -> Result<Option<OptionValue>, Reported> {
-        let id = (module, option.name.value.as_str());
+        let id = (used, option.name.value.as_str());
         match self.states.get(&id) {
             Some(State::Done(value)) => return value.clone(),
             Some(State::Evaluating) => {
@@ -194,19 +179,15 @@ impl<'a> Options<'a, '_> {
         value
     }
 
-    fn cycle(&self, id: (&str, &str), option: &OptionDeclaration) -> Diagnostic {
+    fn cycle(&self, id: Id<'_>, option: &OptionDeclaration) -> Diagnostic {
         let first = self.chain.iter().position(|step| *step == id).unwrap_or(0);
         let steps = self.chain.get(first..).unwrap_or(&[]);
-        let drawn: Vec<_> = steps
-            .iter()
-            .chain([&id])
-            .map(|(module, name)| format!("{module}.{name}"))
-            .collect();
+        let drawn: Vec<_> = steps.iter().chain([&id]).map(|step| self.name(*step)).collect();
         let message = format!("options need each other's values in a circle: {}", drawn.join(" → "));
         let needs = |index: usize| format!("needs `{}`", drawn.get(index + 1).map_or("", String::as_str));
         let mut diagnostic = Diagnostic::error(Code::OptionCycle, message, option.name.span, needs(0));
-        for (index, (module, name)) in steps.iter().enumerate().skip(1) {
-            let other = self.modules.get(module).and_then(|module| module.options.get(*name));
+        for (index, (used, name)) in steps.iter().enumerate().skip(1) {
+            let other = self.uses.all.get(*used).and_then(|used| used.module.options.get(*name));
             diagnostic = match other {
                 Some(other) => diagnostic.also(other.name.span, needs(index)),
                 None => diagnostic,
@@ -215,126 +196,182 @@ impl<'a> Options<'a, '_> {
         diagnostic.help("give one of them a value that uses no other option")
     }
 
+    /// An option as people write it.
+    fn name(&self, (used, name): Id<'_>) -> String {
+        let used = self.uses.all.get(used).map(Use::name).unwrap_or_default();
+        format!("{used}.{name}")
+    }
+
     fn evaluate(
         &mut self,
-        id: (&'a str, &'a str),
+        id: Id<'a>,
         option: &'a OptionDeclaration,
         renderer: &mut Renderer<'_>,
     ) -> Result<Option<OptionValue>, Reported> {
+        if let Some(trace) = &mut renderer.trace {
+            trace.options.entry(self.path(id)).or_default();
+        }
         let declared = option.default.as_ref().map(|node| Definition {
             priority: Priority::Declared,
-            by: Some(id.0),
+            source: Source::Use(id.0),
             node,
         });
         let mut definitions = self.definitions.get(&id).cloned().unwrap_or_default();
         definitions.extend(declared);
-        if let Some(trace) = &mut renderer.trace {
-            trace.options.entry(path(id)).or_default();
-        }
         let Some(strongest) = definitions.iter().map(|definition| definition.priority).max() else {
             return self.without_value(id, option, renderer);
         };
         // What loses must still be a value of the option's type: it may win on the next host.
         let read = definitions.into_iter().map(|definition| {
             let value = self.read(option, definition, renderer);
-            self.note(id, definition, value.as_ref().ok(), renderer);
             (definition, value)
         });
         let read: Vec<_> = read.collect();
-        let mut winner: Option<Merged<'a>> = None;
+        let mut parts = Vec::new();
         let mut failed = false;
-        for (definition, value) in read {
-            let Ok(value) = value else {
-                failed |= definition.priority == strongest;
-                continue;
-            };
-            if definition.priority < strongest {
-                continue;
+        for (definition, value) in &read {
+            match value {
+                _ if definition.priority < strongest => {}
+                Err(Reported) => failed = true,
+                Ok(value) => parts.push(Part {
+                    value: value.clone(),
+                    span: definition.node.span,
+                    node: Some(definition.node),
+                    group: matches!(definition.source, Source::Group(_)),
+                    host: matches!(definition.source, Source::Host),
+                }),
             }
-            let name = format!("{}.{}", id.0, id.1);
-            winner = Some(match winner.take() {
-                None => Merged {
-                    value,
-                    nodes: vec![definition.node],
-                },
-                Some(before) => before.with(value, definition.node, &name, renderer.found)?,
-            });
         }
-        match winner {
-            Some(Merged { value, nodes }) if !failed => {
-                let span = nodes.first().map_or(option.name.span, |node| node.span);
-                match option.bounds(&value, span) {
-                    None => {
-                        if let Some(trace) = &mut renderer.trace {
-                            let trace = trace.options.entry(path(id)).or_default();
-                            (trace.strongest, trace.value) = (Some(strongest), Some(value.clone()));
-                        }
-                        Ok(Some(value))
-                    }
-                    Some(diagnostic) => {
-                        renderer.found.push(diagnostic);
-                        Err(Reported)
-                    }
-                }
-            }
-            _ => Err(Reported),
+        let hidden = hides_groups(&parts);
+        for (definition, value) in &read {
+            let group = matches!(definition.source, Source::Group(_));
+            let wins = definition.priority == strongest && !(hidden && group);
+            self.note(id, *definition, value.as_ref().ok(), wins, renderer);
         }
+        if failed {
+            return Err(Reported);
+        }
+        let name = self.name(id);
+        let Some(merged) = merge(&name, parts, renderer.found)? else {
+            return Err(Reported);
+        };
+        let value = merged.value.complete(&option.ty, &name, merged.span, renderer.found)?;
+        let outside = option.bounds(&value, merged.span);
+        let outside = outside.or_else(|| self.unknown_host(&value, option, merged.span));
+        if let Some(diagnostic) = outside {
+            renderer.found.push(diagnostic);
+            return Err(Reported);
+        }
+        if let Some(trace) = &mut renderer.trace {
+            trace.options.entry(self.path(id)).or_default().value = Some(value.clone());
+        }
+        Ok(Some(value))
+    }
+
+    /// A reference to a host that there is not.
+    fn unknown_host(&self, value: &OptionValue, option: &OptionDeclaration, span: Span) -> Option<Diagnostic> {
+        let hosts = &self.project.hosts;
+        let unknown = value.hosts().into_iter().find(|host| !hosts.contains_key(*host))?;
+        let message = format!("there is no host `{unknown}`");
+        let label = format!("hosts/{unknown}.toml does not exist");
+        let diagnostic = Diagnostic::error(Code::UnknownHost, message, span, label);
+        let declared = format!("`{}` is declared here as {}", option.name.value, option.ty);
+        let names = hosts.keys().map(crate::model::HostName::as_str);
+        Some(
+            diagnostic
+                .also(option.name.span, declared)
+                .help_if(did_you_mean(unknown.as_str(), names)),
+        )
     }
 
     /// Notes down a definition for those who ask why.
     fn note(
         &self,
-        id: (&str, &str),
+        id: Id<'_>,
         definition: Definition<'a>,
         value: Option<&OptionValue>,
+        wins: bool,
         renderer: &mut Renderer<'_>,
     ) {
         if renderer.trace.is_none() {
             return;
         }
+        let by = match definition.source {
+            Source::Host => By::Host,
+            Source::Group(group) => By::Group(group.tag.clone()),
+            Source::Use(number) => match self.uses.all.get(number) {
+                Some(used) => By::Module {
+                    name: used.module.name.clone(),
+                    instance: used.instance.as_deref().map(str::to_owned),
+                },
+                None => By::Host,
+            },
+        };
         let defined = Defined {
-            by: definition.by.map_or(By::Host, By::module),
+            by,
             priority: definition.priority,
             span: definition.node.span,
             value: value.cloned(),
+            wins,
             needs: renderer.names_in(definition.node),
         };
         if let Some(trace) = &mut renderer.trace {
-            trace.options.entry(path(id)).or_default().definitions.push(defined);
+            trace
+                .options
+                .entry(self.path(id))
+                .or_default()
+                .definitions
+                .push(defined);
+        }
+    }
+
+    /// An option as a trace names it.
+    fn path(&self, (used, name): Id<'_>) -> OptionPath {
+        let used = self.uses.all.get(used);
+        OptionPath {
+            module: used.map(|used| used.module.name.clone()).unwrap_or_default(),
+            instance: used.and_then(|used| used.instance.as_deref()).map(str::to_owned),
+            name: name.to_owned(),
         }
     }
 
     fn without_value(
         &self,
-        id: (&str, &str),
+        id: Id<'_>,
         option: &OptionDeclaration,
         renderer: &mut Renderer<'_>,
     ) -> Result<Option<OptionValue>, Reported> {
         if !option.required {
             return Ok(None);
         }
-        let (module, name) = id;
-        let message = format!(
-            "`{}` gives no value to the option `{name}` of module `{module}`",
-            self.host.name
-        );
-        let import = self.host.imports.iter().find(|import| import.value == module);
-        let any = import.or_else(|| self.host.imports.first());
-        let span = any.map_or(option.name.span, |import| import.span);
-        let label = if import.is_some() {
-            "imported here"
-        } else {
-            "imported by way of this"
+        let Some(used) = self.uses.all.get(id.0) else {
+            return Err(Reported);
         };
-        let table = if module.contains('/') {
-            format!("\"{module}\"")
-        } else {
-            module.to_owned()
+        let (module, name) = (used.module.name.as_str(), id.1);
+        let of = match &used.instance {
+            Some(instance) => format!("instance `{instance}` of module `{module}`"),
+            None => format!("module `{module}`"),
+        };
+        let message = format!("`{}` gives no value to the option `{name}` of {of}", self.host.name);
+        // The nearest place that the user wrote: the instance, the import, or the import of what imports it.
+        let way = self.imported.way(module);
+        let first = way.first().map(|(_, way)| way.span);
+        let instance = self.uses.given.iter().find(|given| given.to == id.0);
+        let (span, label) = match (instance.filter(|_| used.instance.is_some()), first) {
+            (Some(given), _) => (given.option.span, "this instance"),
+            (None, Some(span)) if way.len() == 1 => (span, "imported here"),
+            (None, Some(span)) => (span, "imported by way of this"),
+            (None, None) => (option.name.span, ""),
         };
         let example = option
             .example
             .as_ref()
             .map_or_else(|| "…".to_owned(), ToString::to_string);
+        let table = in_header(module);
+        let table = match &used.instance {
+            Some(instance) => format!("{table}.{instance}"),
+            None => table,
+        };
         let help = format!("write\n[set.{table}]\n{name} = {example}");
         let diagnostic = Diagnostic::error(Code::MissingOption, message, span, label);
         let diagnostic = diagnostic
@@ -386,29 +423,31 @@ impl<'a> Options<'a, '_> {
 
     /// What the templates of a definition see.
     fn scope_of(&mut self, definition: Definition<'a>, renderer: &mut Renderer<'_>) -> Result<Scope, Reported> {
-        let Some(by) = definition.by else {
-            return Ok(Scope::new(By::Host, self.facts, self.host));
-        };
-        let mut scope = Scope::new(By::module(by), self.facts, self.host);
-        self.enter_needed(&mut scope, by, definition.node, renderer)?;
-        Ok(scope)
+        match definition.source {
+            Source::Host => Ok(Scope::new(By::Host, self.facts, self.host)),
+            Source::Group(group) => Ok(Scope::new(Importer::Group(&group.tag).by(), self.facts, self.host)),
+            Source::Use(number) => {
+                let used = self.uses.all.get(number).cloned().ok_or(Reported)?;
+                let mut scope = used.scope(self.facts, self.host);
+                self.enter_needed(&mut scope, number, used.module, definition.node, renderer)?;
+                Ok(scope)
+            }
+        }
     }
 
     /// Enters those options of the defining module that the templates in a node need.
     fn enter_needed(
         &mut self,
         scope: &mut Scope,
-        by: &'a str,
+        used: usize,
+        module: &'a Module,
         node: &Node,
         renderer: &mut Renderer<'_>,
     ) -> Result<(), Reported> {
-        let Some((by, module)) = self.modules.get_key_value(by) else {
-            return Ok(());
-        };
         for text in templates_in(node) {
             for name in renderer.needs(Form::Text, text) {
                 if let Some(option) = module.options.get(&name) {
-                    self.enter(scope, by, option, renderer)?;
+                    self.enter(scope, used, option, renderer)?;
                 }
             }
         }
@@ -424,19 +463,52 @@ impl<'a> Options<'a, '_> {
     }
 }
 
-/// An option as a trace names it.
-fn path((module, name): (&str, &str)) -> OptionPath {
-    OptionPath {
-        module: module.to_owned(),
-        instance: None,
-        name: name.to_owned(),
-    }
+/// The warning that an option is about to be dropped.
+fn deprecated(given: &Given<'_>, option: &OptionDeclaration, used: &Use<'_>) -> Option<Diagnostic> {
+    let deprecated = option.deprecated.as_ref()?;
+    let name = &option.name.value;
+    let message = format!(
+        "`{name}` of module `{}` is deprecated: {}",
+        used.module.name,
+        deprecated.message.value.trim()
+    );
+    let diagnostic = Diagnostic::error(Code::Deprecated, message, given.option.span, "deprecated");
+    let help = deprecated
+        .replaced_by
+        .as_ref()
+        .map(|by| format!("write `{}` instead of `{name}`", by.value));
+    Some(
+        diagnostic
+            .also(deprecated.message.span, "declared here")
+            .help_if(help)
+            .warning(),
+    )
 }
 
-fn unknown_option(option: &Spanned<String>, module: &Module) -> Diagnostic {
+fn unknown_option(given: &Given<'_>, used: &Use<'_>) -> Diagnostic {
+    let (option, module) = (given.option, used.module);
+    let names: Vec<_> = module.options.keys().map(String::as_str).collect();
+    if let Value::Table(table) = &given.node.value
+        && used.instance.is_none()
+        && table
+            .entries
+            .iter()
+            .all(|entry| module.options.contains_key(&entry.key.value))
+        && !table.entries.is_empty()
+    {
+        let message = format!(
+            "module `{}` has no instances, and no option `{}`",
+            module.name,
+            shown(&option.value)
+        );
+        let diagnostic = Diagnostic::error(Code::Instances, message, option.span, "an instance?");
+        let table = format!("[{}.{}]", given.priority.name(), in_header(&module.name));
+        return diagnostic
+            .because("this module is used once per host, so its options have one value each")
+            .help(format!("write {table}, or let {} say `instances = true`", module.file));
+    }
     let message = format!("module `{}` has no option `{}`", module.name, shown(&option.value));
     let diagnostic = Diagnostic::error(Code::UnknownOption, message, option.span, "not declared");
-    let names: Vec<_> = module.options.keys().map(String::as_str).collect();
     let help = did_you_mean(&option.value, names.iter().copied());
     let help = help.unwrap_or_else(|| match &names[..] {
         [] => "it has no options at all".to_owned(),

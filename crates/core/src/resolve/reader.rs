@@ -188,7 +188,7 @@ impl Reader<'_, '_, '_> {
 }
 
 /// What a value is, in the words of the configuration.
-fn noun(value: &TemplateValue) -> &'static str {
+pub(super) fn noun(value: &TemplateValue) -> &'static str {
     if value.is_string() {
         "a text"
     } else if value.is_bool() {

@@ -7,12 +7,14 @@ use std::rc::Rc;
 use tera::{Context, Tera, Value};
 
 use crate::config::{
-    Code, Diagnostic, Host, OptionValue, Project, Reported, SourceMap, Span, did_you_mean, place_in_text, shown,
+    Code, Diagnostic, Host, OptionValue, Project, Reported, SourceMap, Span, Spanned, did_you_mean, place_in_text,
+    shown,
 };
 use crate::model::Connection;
 
 use super::template::{Chain, Form, Template, TemplateError, compile, prototype};
 use super::trace::{By, Trace};
+use super::uses::Use;
 
 /// Templates that were read, by their text: those of modules are worth keeping for the next host.
 pub(super) struct Templates {
@@ -68,6 +70,8 @@ pub(super) struct Scope {
     pub(super) of: String,
     /// Whose file it is, for those who ask why.
     pub(super) by: By,
+    /// What it sees, in a sentence.
+    pub(super) sees: &'static str,
     /// The options that there are.
     pub(super) options: Vec<String>,
     /// Those of them that have no value.
@@ -86,13 +90,20 @@ impl Scope {
             context,
             of: match &by {
                 By::Host => "the host file".to_owned(),
+                By::Group(tag) => format!("the group `{tag}`"),
                 By::Module { name, .. } => format!("module `{name}`"),
             },
             by,
+            sees: "a template sees the options of its own module, `host` and `hosts`",
             options: Vec::new(),
             unset: Vec::new(),
             failed: Vec::new(),
         }
+    }
+
+    /// The same, where it sees something else.
+    pub(super) fn seeing(self, sees: &'static str) -> Self {
+        Self { sees, ..self }
     }
 }
 
@@ -145,6 +156,8 @@ pub(super) fn value(option: &OptionValue) -> Value {
         OptionValue::Bool(truth) => Value::from(*truth),
         OptionValue::Path(path) => Value::from(path.as_str()),
         OptionValue::Duration(millis) => Value::from(millis.to_string()),
+        OptionValue::Size(size) => Value::from(size.to_string()),
+        OptionValue::Host(host) => Value::from(host.as_str()),
         OptionValue::List(items) => Value::from(items.iter().map(value).collect::<Vec<_>>()),
         OptionValue::Map(entries) => {
             let entries: BTreeMap<String, Value> =
@@ -152,6 +165,32 @@ pub(super) fn value(option: &OptionValue) -> Value {
             Value::from(entries)
         }
     }
+}
+
+/// The names that are not options.
+const NAMES: &[&str] = &["host", "hosts", "instance", "instances", "item", "key"];
+
+/// An instance's name as templates see it.
+pub(super) fn instance_value(name: &str) -> Value {
+    Value::from(name)
+}
+
+/// All instances with their options, by module and name; `None` where no module has any.
+pub(super) fn instances_value<'a>(uses: impl Iterator<Item = (&'a Use<'a>, &'a Scope)>) -> Option<Value> {
+    let mut modules: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for (used, scope) in uses {
+        let Some(instance) = &used.instance else { continue };
+        let options = used.module.options.keys();
+        let options = options.filter_map(|name| Some((name.clone(), scope.context.get(name)?.clone())));
+        let options: BTreeMap<String, Value> = options.collect();
+        let module = modules.entry(used.module.name.clone()).or_default();
+        module.insert(instance.to_string(), Value::from(options));
+    }
+    let modules = modules
+        .into_iter()
+        .map(|(name, instances)| (name, Value::from(instances)));
+    let modules: BTreeMap<String, Value> = modules.collect();
+    (!modules.is_empty()).then(|| Value::from(modules))
 }
 
 /// A text and where it is written.
@@ -186,7 +225,22 @@ pub(super) struct Renderer<'a> {
     pub(super) trace: Option<&'a mut Trace>,
 }
 
-impl Renderer<'_> {
+impl<'a> Renderer<'a> {
+    /// For one host.
+    pub(super) fn new(
+        templates: &'a mut Templates,
+        sources: &'a mut SourceMap,
+        found: &'a mut Vec<Diagnostic>,
+        trace: Option<&'a mut Trace>,
+    ) -> Self {
+        Self {
+            templates,
+            sources,
+            found,
+            trace,
+        }
+    }
+
     /// The names from outside that a text needs; none where it cannot be read, which [`Self::text`] will report.
     pub(super) fn needs(&mut self, form: Form, text: &str) -> Vec<String> {
         match &*self.templates.get(form, text) {
@@ -209,6 +263,17 @@ impl Renderer<'_> {
         let template = self.checked(&template, written, scope)?;
         let result = template.value(&scope.context, written.text);
         result.map_err(|error| self.report(&error, written, scope))
+    }
+
+    /// Whether a condition holds.
+    pub(super) fn holds(&mut self, condition: &Spanned<String>, scope: &Scope) -> Result<bool, Reported> {
+        let written = Written {
+            text: &condition.value,
+            span: condition.span,
+            offset: 0,
+            quoted: true,
+        };
+        self.value(written, scope).map(|value| value.is_truthy())
     }
 
     /// Looks at the names before rendering, so that a misspelt one is found in a branch that is never taken, too.
@@ -255,15 +320,15 @@ impl Renderer<'_> {
         let message = format!("`{name}` is not known in a template of {}", scope.of);
         let span = written.place(self.sources, range);
         let diagnostic = Diagnostic::error(Code::UnknownVariable, message, span, "not known here");
-        let known: Vec<_> = scope
-            .options
-            .iter()
-            .map(String::as_str)
-            .chain(["host", "hosts"])
-            .collect();
-        let help = did_you_mean(name, known.iter().copied());
-        let why = "a template sees the options of its own module, `host` and `hosts`";
-        diagnostic.because(why).help_if(help)
+        let options = scope.options.iter().map(String::as_str);
+        let others = NAMES.iter().copied().filter(|name| scope.context.contains_key(name));
+        let known: Vec<_> = options.chain(others).collect();
+        let help = match name {
+            "item" | "key" => Some("beside `each` it is the item, and where in the list or table that is".to_owned()),
+            "instance" => Some("it is the instance's name, in modules that say `instances = true`".to_owned()),
+            name => did_you_mean(name, known.iter().copied()),
+        };
+        diagnostic.because(scope.sees).help_if(help)
     }
 
     /// A field of `host` or `hosts` that does not exist. Fields of options are the user's own.
@@ -271,7 +336,7 @@ impl Renderer<'_> {
         let first = chain
             .words
             .first()
-            .filter(|word| matches!(word.as_str(), "host" | "hosts"))?;
+            .filter(|word| matches!(word.as_str(), "host" | "hosts" | "instances"))?;
         let mut value = scope.context.get(first)?;
         for (word, range) in chain.words.iter().zip(&chain.ranges).skip(1) {
             let map = value.as_map()?;
@@ -280,7 +345,10 @@ impl Renderer<'_> {
                 continue;
             }
             let keys: Vec<_> = map.keys().filter_map(|key| key.as_str()).collect();
-            let (what, why) = if first == "hosts" && chain.words.get(1) == Some(word) {
+            let (what, why) = if first == "instances" {
+                let why = "`instances` has an entry for each module with instances, and in it one for each instance";
+                (format!("there is no `{word}` here"), why)
+            } else if first == "hosts" && chain.words.get(1) == Some(word) {
                 (
                     format!("there is no host `{word}`"),
                     "`hosts` has an entry for each file in hosts/",

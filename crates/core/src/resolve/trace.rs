@@ -18,6 +18,8 @@ use super::template::Form;
 pub(super) enum By {
     /// The host's own.
     Host,
+    /// That of the group of a tag.
+    Group(String),
     /// A module's.
     Module {
         /// The module.
@@ -63,6 +65,8 @@ pub(super) struct Defined {
     pub(super) span: Span,
     /// What it came to.
     pub(super) value: Option<OptionValue>,
+    /// Whether it counts.
+    pub(super) wins: bool,
     /// The names in its templates.
     pub(super) needs: BTreeSet<String>,
 }
@@ -71,8 +75,6 @@ pub(super) struct Defined {
 #[derive(Debug, Default)]
 pub(super) struct OptionTrace {
     pub(super) definitions: Vec<Defined>,
-    /// The strongest priority, where a value was found at all.
-    pub(super) strongest: Option<Priority>,
     pub(super) value: Option<OptionValue>,
 }
 
@@ -141,6 +143,8 @@ pub(super) fn option_json(value: &OptionValue) -> Json {
         OptionValue::Bool(truth) => Json::from(*truth),
         OptionValue::Path(path) => Json::from(path.as_str()),
         OptionValue::Duration(millis) => Json::from(millis.to_string()),
+        OptionValue::Size(size) => Json::from(size.to_string()),
+        OptionValue::Host(host) => Json::from(host.as_str()),
         OptionValue::List(items) => items.iter().map(option_json).collect(),
         OptionValue::Map(entries) => {
             let entries = entries.iter().map(|(key, value)| (key.clone(), option_json(value)));
@@ -151,9 +155,11 @@ pub(super) fn option_json(value: &OptionValue) -> Json {
 
 impl Renderer<'_> {
     /// Notes down a declaration and what its fields come to. What cannot be read is reported by whoever reads it.
-    pub(super) fn note(&mut self, declaration: &config::Declaration, scope: &Scope, locals: &mut Locals<'_>) {
+    ///
+    /// It gives the declaration's number.
+    pub(super) fn note(&mut self, declaration: &config::Declaration, scope: &Scope, locals: &mut Locals<'_>) -> usize {
         if self.trace.is_none() {
-            return;
+            return 0;
         }
         let before = self.found.len();
         let fields = declaration.fields.iter().map(|field| {
@@ -180,9 +186,10 @@ impl Renderer<'_> {
             needs: self.needs(Form::Text, &declaration.name.value).into_iter().collect(),
         };
         self.found.truncate(before);
-        if let Some(trace) = &mut self.trace {
+        self.trace.as_mut().map_or(0, |trace| {
             trace.declarations.push(noted);
-        }
+            trace.declarations.len() - 1
+        })
     }
 
     /// The names that the templates in a node need.

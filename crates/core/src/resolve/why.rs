@@ -100,6 +100,11 @@ pub struct Definition {
 pub enum Owner {
     /// The host's own file.
     Host,
+    /// That of the group of a tag.
+    Group {
+        /// The tag.
+        tag: String,
+    },
     /// A module's.
     Module {
         /// The module.
@@ -381,7 +386,7 @@ impl Asked<'_> {
             .iter()
             .map(|defined| Definition {
                 value: defined.value.as_ref().map(option_json),
-                wins: option.strongest == Some(defined.priority),
+                wins: defined.wins && option.value.is_some(),
                 uses: self.uses(&defined.by, &defined.needs),
                 ..self.definition(&defined.by, defined.priority, defined.span)
             })
@@ -393,7 +398,7 @@ impl Asked<'_> {
     fn resource(&self, id: &ResourceId) -> Vec<Definition> {
         let declarations = self.declarations(id);
         let definitions = declarations.map(|declaration| Definition {
-            wins: self.trace.specs.contains_key(id),
+            wins: self.counts(id, &declaration.by),
             uses: self.uses(&declaration.by, &declaration.needs),
             ..self.definition(&declaration.by, Priority::Set, declaration.name)
         });
@@ -408,7 +413,7 @@ impl Asked<'_> {
         });
         let definitions = written.map(|(declaration, written)| Definition {
             value: written.value.clone(),
-            wins: self.trace.specs.contains_key(id),
+            wins: self.counts(id, &declaration.by),
             uses: self.uses(&declaration.by, &written.needs),
             ..self.definition(&declaration.by, Priority::Set, written.span)
         });
@@ -432,6 +437,12 @@ impl Asked<'_> {
         });
         let known = paths.filter(|path| self.trace.options.contains_key(path));
         known.map(|path| path.path()).collect()
+    }
+
+    /// Whether a declaration counts: the host's own hides its groups'.
+    fn counts(&self, id: &ResourceId, by: &By) -> bool {
+        let hidden = matches!(by, By::Group(_)) && self.declarations(id).any(|other| other.by == By::Host);
+        self.trace.specs.contains_key(id) && !hidden
     }
 
     fn definition(&self, by: &By, priority: Priority, span: Span) -> Definition {
@@ -463,6 +474,7 @@ impl Asked<'_> {
 fn owner(by: &By) -> Owner {
     match by {
         By::Host => Owner::Host,
+        By::Group(tag) => Owner::Group { tag: tag.clone() },
         By::Module { name, instance } => Owner::Module {
             module: name.clone(),
             instance: instance.clone(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::{Code, Diagnostic, Reported, Scalar, Span, Value};
 use crate::model::{AbsPath, DependencyReason, FileSpec, Kind, Mode, ResourceId, Spec, SysctlSpec};
 
-use super::super::declared::{Declarations, Said, Sysctl};
+use super::super::declared::{Declarations, Said, Sysctl, Whose};
 use super::super::local::made;
 use super::super::reader::Reader;
 
@@ -64,6 +64,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         value,
         file,
         span: name.span,
+        weak: reader.declarations.whose == Whose::Group,
     };
     reader
         .declarations
@@ -110,7 +111,16 @@ pub(super) fn finish(declarations: &mut Declarations, found: &mut Vec<Diagnostic
         };
         declarations.declare(Spec::File(spec), span, Vec::new(), found);
     }
-    for (key, Sysctl { value, file, span }) in sysctls {
+    for (
+        key,
+        Sysctl {
+            value,
+            file,
+            span,
+            weak: _,
+        },
+    ) in sysctls
+    {
         let on = crate::config::Spanned::new(ResourceId::new(Kind::File, file.as_str()), span);
         let said = Said {
             on,
