@@ -53,13 +53,16 @@ pub fn root(given: Option<&Path>) -> Result<PathBuf, LoadError> {
     }
 }
 
-/// Every host file and module, by path relative to the root with forward slashes.
+/// Every host file, group and module, by path relative to the root with forward slashes.
 ///
 /// # Errors
 /// [`LoadError::Read`] for the first file that cannot be read.
 pub fn config(root: &Path) -> Result<BTreeMap<String, Vec<u8>>, LoadError> {
     let mut files = BTreeMap::new();
     read_toml(root, "hosts", false, &mut files)?;
+    if root.join("groups").is_dir() {
+        read_toml(root, "groups", false, &mut files)?;
+    }
     if root.join("modules").is_dir() {
         read_toml(root, "modules", true, &mut files)?;
     }
@@ -190,13 +193,14 @@ mod tests {
 
     fn project() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
-        for directory in ["hosts", "modules/net", "files/app"] {
+        for directory in ["hosts", "groups", "modules/net", "files/app"] {
             fs::create_dir_all(root.path().join(directory)).unwrap();
         }
         for (path, text) in [
             ("hosts/web-1.toml", "a"),
             ("hosts/.#web-1.toml", "an editor's lock"),
             ("hosts/README.md", "no host"),
+            ("groups/bot.toml", "g"),
             ("modules/base.toml", "b"),
             ("modules/net/dns.toml", "c"),
             ("files/app/config", "d"),
@@ -213,7 +217,13 @@ mod tests {
         symlink("..", project.path().join("modules/loop")).unwrap();
         let files = config(project.path()).unwrap();
         let paths: Vec<_> = files.keys().map(String::as_str).collect();
-        assert_eq!(paths, ["hosts/web-1.toml", "modules/base.toml", "modules/net/dns.toml"]);
+        let expected = [
+            "groups/bot.toml",
+            "hosts/web-1.toml",
+            "modules/base.toml",
+            "modules/net/dns.toml",
+        ];
+        assert_eq!(paths, expected);
         assert_eq!(files["modules/net/dns.toml"], b"c");
     }
 
