@@ -1,9 +1,13 @@
 //! Each kind on a real host: created, left alone, drifted, updated, removed. Faults are elsewhere.
 
 mod command;
+mod converged;
+mod dependencies;
 mod directory;
 mod file;
+mod package;
 mod probe;
 mod symlink;
 mod sysctl;
+mod unit;
 mod user;
