@@ -6,6 +6,7 @@ use super::import::{Import, imports};
 use super::port::{PortClaim, ports};
 use super::resource::{Declaration, declarations};
 use super::setting::{Setting, settings};
+use super::source::SourceId;
 use super::tree::Table;
 
 /// A group as it is written: `groups/TAG.toml`.
@@ -15,6 +16,8 @@ pub struct HostGroup {
     pub tag: String,
     /// Its file, relative to the project's root.
     pub file: String,
+    /// Its text.
+    pub source: SourceId,
     /// What it is for.
     pub description: Option<String>,
     /// The modules that the hosts use.
@@ -36,7 +39,7 @@ const KEYS: [&str; 6] = ["description", "imports", "set", "default", "force", "p
 
 impl HostGroup {
     /// Reads a group's document.
-    pub fn read(tag: String, file: String, document: &Table, found: &mut Vec<Diagnostic>) -> Self {
+    pub fn read(tag: String, file: String, source: SourceId, document: &Table, found: &mut Vec<Diagnostic>) -> Self {
         let before = found.len();
         let tables = crate::model::Kind::ALL.map(crate::model::Kind::table);
         let known: Vec<_> = KEYS.into_iter().chain(tables).collect();
@@ -44,6 +47,7 @@ impl HostGroup {
         let mut group = Self {
             tag,
             file,
+            source,
             description: decode::optional::<String>(document, "description", found).map(|text| text.value),
             imports: imports(document, found),
             settings: settings(document, found),

@@ -77,6 +77,7 @@ fn read_group(project: &mut Project, path: &str, tag: &str, bytes: &[u8]) {
         diagnostics, sources, ..
     } = project;
     let before = diagnostics.len();
+    let source = sources.next();
     let document = tree::parse(path, bytes, sources, diagnostics);
     let unreadable = diagnostics.len() > before;
     if let Err(problem) = check_tag(tag) {
@@ -86,7 +87,7 @@ fn read_group(project: &mut Project, path: &str, tag: &str, bytes: &[u8]) {
     }
     let mut scratch = Vec::new();
     let found = if unreadable { &mut scratch } else { &mut *diagnostics };
-    let mut group = HostGroup::read(tag.to_owned(), path.to_owned(), &document, found);
+    let mut group = HostGroup::read(tag.to_owned(), path.to_owned(), source, &document, found);
     group.unreadable = unreadable;
     group.broken |= unreadable;
     project.groups.insert(tag.to_owned(), group);

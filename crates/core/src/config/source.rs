@@ -141,6 +141,11 @@ impl SourceMap {
         id
     }
 
+    /// The name that the next source added will have.
+    pub(super) fn next(&self) -> SourceId {
+        SourceId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX))
+    }
+
     /// The path of a source, relative to the project's root.
     #[must_use]
     pub fn path(&self, id: SourceId) -> &str {

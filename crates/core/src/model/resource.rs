@@ -224,3 +224,28 @@ pub struct Resource {
     /// What comes before it, sorted, each resource of this host; free of cycles over the whole host.
     pub depends: Vec<Dependency>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unit(active: &str) -> Digest {
+        let state = State::Unit(UnitState {
+            load: "loaded".into(),
+            enabled: "enabled".into(),
+            active: active.into(),
+            needs_reload: false,
+        });
+        state.fingerprint()
+    }
+
+    #[test]
+    fn a_plan_rests_on_whether_a_unit_is_up_and_not_on_the_moment_it_was_seen_in() {
+        for flapping in ["activating", "deactivating", "reloading"] {
+            assert_eq!(unit(flapping), unit("active"), "{flapping}");
+        }
+        for down in ["inactive", "failed"] {
+            assert_ne!(unit(down), unit("active"), "{down}");
+        }
+    }
+}

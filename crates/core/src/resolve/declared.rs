@@ -132,9 +132,17 @@ impl Declarations {
 
 fn twice(id: &str, difference: &str, first: Span, second: Span) -> Diagnostic {
     let message = format!("`{id}` is declared twice, differently: {difference}");
+    let because = "two declarations of one resource are one only if they agree";
+    if first == second {
+        let label = "by two instances, or two items of `each`";
+        let help = "let its name differ: write {{ instance }}, {{ item }} or {{ key }} in it";
+        return Diagnostic::error(Code::DeclaredTwice, message, second, label)
+            .because(because)
+            .help(help);
+    }
     Diagnostic::error(Code::DeclaredTwice, message, second, "and here")
         .also(first, "declared here")
-        .because("two declarations of one resource are one only if they agree")
+        .because(because)
         .help("remove one, or make it an option of one module that the other sets")
 }
 

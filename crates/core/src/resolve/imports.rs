@@ -119,6 +119,7 @@ fn group_values(project: &Project, group: &HostGroup, found: &mut Vec<Diagnostic
         .filter(|host| host.tags.contains(&group.tag))
         .collect();
     if hosts.is_empty() {
+        found.extend(unused_group(project, group));
         return;
     }
     for setting in &group.settings {
@@ -138,6 +139,32 @@ fn group_values(project: &Project, group: &HostGroup, found: &mut Vec<Diagnostic
         let why = "values for a module that is not used would have no effect";
         found.push(diagnostic.because(why).help(help));
     }
+}
+
+/// The warning that no host has a group's tag. It points at the file's beginning: its name is what nobody has.
+fn unused_group(project: &Project, group: &HostGroup) -> Option<Diagnostic> {
+    if project.hosts.is_empty() {
+        return None;
+    }
+    let message = format!("no host has the tag `{}`, so `{}` is for nobody", group.tag, group.file);
+    let tags = project
+        .hosts
+        .values()
+        .flat_map(|host| host.tags.iter().map(String::as_str));
+    let meant = did_you_mean(&group.tag, tags);
+    let help = meant.map(|meant| format!("{meant} Rename the file then"));
+    let help = help.unwrap_or_else(|| {
+        format!(
+            "write tags = [\"{}\"] below [host] of the hosts that it is for",
+            group.tag
+        )
+    });
+    let span = Span::new(group.source, 0..0);
+    Some(
+        Diagnostic::error(Code::UnusedGroup, message, span, "")
+            .help(help)
+            .warning(),
+    )
 }
 
 /// Whether a host could use a module, if all conditions held.

@@ -356,9 +356,8 @@ impl<'a> Options<'a, '_> {
         // The nearest place that the user wrote: the instance, the import, or the import of what imports it.
         let way = self.imported.way(module);
         let first = way.first().map(|(_, way)| way.span);
-        let instance = self.uses.given.iter().find(|given| given.to == id.0);
-        let (span, label) = match (instance.filter(|_| used.instance.is_some()), first) {
-            (Some(given), _) => (given.option.span, "this instance"),
+        let (span, label) = match (used.named, first) {
+            (Some(span), _) => (span, "this instance"),
             (None, Some(span)) if way.len() == 1 => (span, "imported here"),
             (None, Some(span)) => (span, "imported by way of this"),
             (None, None) => (option.name.span, ""),

@@ -12,7 +12,7 @@ use crate::config::{
 };
 use crate::model::Connection;
 
-use super::template::{Chain, Form, Template, TemplateError, compile, prototype};
+use super::template::{Budget, Chain, Form, Template, TemplateError, compile, prototype};
 use super::trace::{By, Trace};
 use super::uses::Use;
 
@@ -223,6 +223,10 @@ pub(super) struct Renderer<'a> {
     pub(super) sources: &'a mut SourceMap,
     pub(super) found: &'a mut Vec<Diagnostic>,
     pub(super) trace: Option<&'a mut Trace>,
+    /// What the host's templates have left.
+    pub(super) budget: Budget,
+    /// Whether it is said that nothing is left.
+    exhausted: bool,
 }
 
 impl<'a> Renderer<'a> {
@@ -238,6 +242,8 @@ impl<'a> Renderer<'a> {
             sources,
             found,
             trace,
+            budget: Budget::default(),
+            exhausted: false,
         }
     }
 
@@ -253,7 +259,7 @@ impl<'a> Renderer<'a> {
     pub(super) fn text(&mut self, written: Written<'_>, scope: &Scope) -> Result<String, Reported> {
         let template = self.templates.get(Form::Text, written.text);
         let template = self.checked(&template, written, scope)?;
-        let result = template.render(&scope.context, written.text);
+        let result = template.render(&scope.context, written.text, &mut self.budget);
         result.map_err(|error| self.report(&error, written, scope))
     }
 
@@ -261,7 +267,7 @@ impl<'a> Renderer<'a> {
     pub(super) fn value(&mut self, written: Written<'_>, scope: &Scope) -> Result<Value, Reported> {
         let template = self.templates.get(Form::Expression, written.text);
         let template = self.checked(&template, written, scope)?;
-        let result = template.value(&scope.context, written.text);
+        let result = template.value(&scope.context, written.text, &mut self.budget);
         result.map_err(|error| self.report(&error, written, scope))
     }
 
@@ -374,6 +380,10 @@ impl<'a> Renderer<'a> {
     }
 
     fn report(&mut self, error: &TemplateError, written: Written<'_>, scope: &Scope) -> Reported {
+        // All templates from here on would say the same.
+        if error.code == Code::TooMuch && std::mem::replace(&mut self.exhausted, true) {
+            return Reported;
+        }
         let span = written.place(self.sources, error.range.clone());
         let mut diagnostic = Diagnostic::error(error.code, error.message.clone(), span, "").help_if(error.help.clone());
         let part = written.text.get(error.range.clone()).unwrap_or("").trim();

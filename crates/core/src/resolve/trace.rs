@@ -162,6 +162,7 @@ impl Renderer<'_> {
             return 0;
         }
         let before = self.found.len();
+        let budget = self.budget;
         let fields = declaration.fields.iter().map(|field| {
             let mut needs = self.names_in(&field.node);
             if field.field.name == "template"
@@ -186,6 +187,7 @@ impl Renderer<'_> {
             needs: self.needs(Form::Text, &declaration.name.value).into_iter().collect(),
         };
         self.found.truncate(before);
+        self.budget = budget;
         self.trace.as_mut().map_or(0, |trace| {
             trace.declarations.push(noted);
             trace.declarations.len() - 1

@@ -1,12 +1,12 @@
 //! Which modules a host uses how often: most once, those with instances once per name; and who gives values to which.
 //! It reads no value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::rc::Rc;
 
 use crate::config::{
     Code, Diagnostic, Host, HostGroup, InstanceName, Module, Node, Priority, Reported, Scalar, Setting, Span, Spanned,
-    Value, did_you_mean, is_template, shown,
+    Value, did_you_mean, finding, is_template, shown,
 };
 
 use super::imports::{Imported, Importer};
@@ -22,6 +22,8 @@ pub(super) struct Use<'a> {
     pub(super) module: &'a Module,
     /// The instance's name, where the module has instances.
     pub(super) instance: Option<Rc<str>>,
+    /// Where the instance is named first.
+    pub(super) named: Option<Span>,
 }
 
 impl Use<'_> {
@@ -90,8 +92,11 @@ struct Finder<'a, 'r, 't> {
     imported: &'r Imported<'a>,
     facts: &'r Facts,
     renderer: &'r mut Renderer<'t>,
-    uses: BTreeMap<Key<'a>, &'a Module>,
-    open: Vec<Key<'a>>,
+    uses: BTreeMap<Key<'a>, (&'a Module, Option<Span>)>,
+    /// The uses whose own settings are not looked at yet; the oldest first, so that a circle is found by its number.
+    open: VecDeque<Key<'a>>,
+    /// Where names that are none were found, each reported once.
+    misnamed: BTreeSet<Span>,
     given: Vec<(Key<'a>, Giver<'a>, Priority, &'a Spanned<String>, &'a Node)>,
     full: bool,
 }
@@ -109,14 +114,15 @@ pub(super) fn find<'a>(
         facts,
         renderer,
         uses: BTreeMap::new(),
-        open: Vec::new(),
+        open: VecDeque::new(),
+        misnamed: BTreeSet::new(),
         given: Vec::new(),
         full: false,
     };
     for (name, module) in &imported.modules {
         if !module.instances {
-            finder.uses.insert((name, None), module);
-            finder.open.push((name, None));
+            finder.uses.insert((name, None), (module, None));
+            finder.open.push_back((name, None));
         }
     }
     for setting in &host.settings {
@@ -127,8 +133,8 @@ pub(super) fn find<'a>(
             finder.take(setting, &Giver::Group(number));
         }
     }
-    while let Some(key) = finder.open.pop() {
-        let Some(module) = finder.uses.get(&key).copied() else {
+    while let Some(key) = finder.open.pop_front() {
+        let Some((module, _)) = finder.uses.get(&key).copied() else {
             continue;
         };
         for setting in &module.settings {
@@ -142,11 +148,15 @@ pub(super) fn find<'a>(
 
 fn finish<'a>(
     imported: &Imported<'a>,
-    uses: BTreeMap<Key<'a>, &'a Module>,
+    uses: BTreeMap<Key<'a>, (&'a Module, Option<Span>)>,
     given: Vec<(Key<'a>, Giver<'a>, Priority, &'a Spanned<String>, &'a Node)>,
 ) -> Uses<'a> {
     let numbers: BTreeMap<Key<'a>, usize> = uses.keys().cloned().zip(0..).collect();
-    let all = uses.into_iter().map(|((_, instance), module)| Use { module, instance });
+    let all = uses.into_iter().map(|((_, instance), (module, named))| Use {
+        module,
+        instance,
+        named,
+    });
     let given = given.into_iter().filter_map(|(to, giver, priority, option, node)| {
         Some(Given {
             to: *numbers.get(&to)?,
@@ -230,8 +240,8 @@ impl<'a> Finder<'a, '_, '_> {
             }
             return false;
         }
-        self.open.push(key.clone());
-        self.uses.insert(key, module);
+        self.open.push_back(key.clone());
+        self.uses.insert(key, (module, Some(span)));
         true
     }
 
@@ -244,13 +254,15 @@ impl<'a> Finder<'a, '_, '_> {
                     let tag = self.imported.groups.get(*number).map_or("", |group| &group.tag);
                     Scope::new(Importer::Group(tag).by(), self.facts, self.host)
                 }
-                Giver::Use((_, instance)) => {
-                    let module = match giver {
-                        Giver::Use(key) => self.uses.get(key).copied().ok_or(Reported)?,
-                        Giver::Group(_) | Giver::Host => return Err(Reported),
+                Giver::Use(key) => {
+                    let (module, named) = self.uses.get(key).copied().ok_or(Reported)?;
+                    let instance = key.1.clone();
+                    let used = Use {
+                        module,
+                        instance,
+                        named,
                     };
-                    let instance = instance.clone();
-                    Use { module, instance }.scope(self.facts, self.host)
+                    used.scope(self.facts, self.host)
                 }
             };
             let scope = scope.seeing(
@@ -269,7 +281,9 @@ impl<'a> Finder<'a, '_, '_> {
         match InstanceName::from_text(&rendered) {
             Ok(InstanceName(name)) => Ok(Rc::from(name)),
             Err(problem) => {
-                self.renderer.found.push(crate::config::finding(problem, key.span));
+                if self.misnamed.insert(key.span) {
+                    self.renderer.found.push(finding(problem, key.span));
+                }
                 Err(Reported)
             }
         }

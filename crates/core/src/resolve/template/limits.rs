@@ -18,6 +18,64 @@ const MAX_DEPTH: usize = 16;
 /// How many loop turns a template of a few tags has. A turn of a template with many tags costs more.
 const TURNS: u64 = 200_000;
 
+/// How many loop turns all templates of one host have together.
+const HOST_TURNS: u64 = 20 * TURNS;
+
+/// How many bytes all templates of one host may come to. Larger contents are files, copied as they are.
+const HOST_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Bytes read or written that cost as much as a turn.
+const BYTES_PER_TURN: u64 = 256;
+
+/// What the templates of one host have left.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::resolve) struct Budget {
+    turns: u64,
+    bytes: u64,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self {
+            turns: HOST_TURNS,
+            bytes: HOST_BYTES,
+        }
+    }
+}
+
+impl Budget {
+    /// The loop turns of the next template.
+    fn turns(self) -> u64 {
+        self.turns.min(TURNS)
+    }
+
+    /// After a template of so many bytes was rendered to so many; `stopped` says that it met a limit.
+    pub(super) fn charge(&mut self, read: usize, written: usize, stopped: bool) {
+        let turns = self.turns() - BUDGET.get().0;
+        let bytes = read as u64 + written as u64;
+        // What is left may be too little for one more loop without being nothing.
+        let short = stopped && self.turns < TURNS;
+        let spent = if short {
+            self.turns
+        } else {
+            turns + 1 + bytes / BYTES_PER_TURN
+        };
+        self.turns = self.turns.saturating_sub(spent);
+        self.bytes = self.bytes.saturating_sub(written as u64);
+    }
+
+    /// What is used up, in words; `None` while something is left.
+    pub(super) const fn exhausted(self) -> Option<&'static str> {
+        if self.turns == 0 {
+            Some("the templates of this host do too much together: they have about four million loop turns")
+        } else if self.bytes == 0 {
+            Some("the templates of this host come to more than 32 MiB together")
+        } else {
+            None
+        }
+    }
+}
+
 /// Tags that cost as much as a turn itself.
 const TAGS_PER_TURN: u64 = 32;
 
@@ -94,8 +152,8 @@ thread_local! {
 }
 
 /// Before each rendering of a template with so many tags.
-pub(super) fn start(tags: u64) {
-    BUDGET.set((TURNS, 1 + tags / TAGS_PER_TURN));
+pub(super) fn start(tags: u64, budget: Budget) {
+    BUDGET.set((budget.turns(), 1 + tags / TAGS_PER_TURN));
     CAPTURED.set(Value::none());
 }
 
@@ -242,6 +300,10 @@ pub(super) struct Output {
 impl Output {
     pub(super) const fn is_full(&self) -> bool {
         self.full
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
     }
 
     pub(super) fn into_bytes(self) -> Vec<u8> {

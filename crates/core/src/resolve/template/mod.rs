@@ -10,6 +10,7 @@ use tera::{Context, ErrorKind, Tera};
 
 use crate::config::{Code, did_you_mean, listed};
 
+pub(super) use limits::Budget;
 pub(super) use scan::Chain;
 
 /// What a text is read as.
@@ -109,10 +110,17 @@ impl Template {
     }
 
     /// Renders it to text.
-    pub(super) fn render(&self, context: &Context, text: &str) -> Result<String, TemplateError> {
+    pub(super) fn render(&self, context: &Context, text: &str, budget: &mut Budget) -> Result<String, TemplateError> {
         let mut output = limits::Output::default();
-        limits::start(self.tags);
+        limits::start(self.tags, *budget);
         let result = self.tera.render_to(NAME, context, &mut output);
+        let stopped = result
+            .as_ref()
+            .is_err_and(|error| place(error, &self.edits, text).0.starts_with(limits::PREFIX));
+        budget.charge(self.size, output.len(), stopped);
+        if let Some(message) = budget.exhausted() {
+            return Err(TemplateError::new(Code::TooMuch, 0..self.size, message));
+        }
         if output.is_full() {
             let message = format!("the result is larger than {} MiB", limits::MAX_OUTPUT / 1024 / 1024);
             return Err(TemplateError::new(Code::TemplateLimit, 0..self.size, message));
@@ -123,8 +131,13 @@ impl Template {
     }
 
     /// The value of an expression.
-    pub(super) fn value(&self, context: &Context, text: &str) -> Result<tera::Value, TemplateError> {
-        self.render(context, text)?;
+    pub(super) fn value(
+        &self,
+        context: &Context,
+        text: &str,
+        budget: &mut Budget,
+    ) -> Result<tera::Value, TemplateError> {
+        self.render(context, text, budget)?;
         Ok(limits::captured())
     }
 

@@ -11,11 +11,11 @@ fn context() -> Context {
 }
 
 fn rendered(text: &str) -> Result<String, TemplateError> {
-    compile(text, Form::Text, &prototype())?.render(&context(), text)
+    compile(text, Form::Text, &prototype())?.render(&context(), text, &mut Budget::default())
 }
 
 fn evaluated(text: &str) -> Result<tera::Value, TemplateError> {
-    compile(text, Form::Expression, &prototype())?.value(&context(), text)
+    compile(text, Form::Expression, &prototype())?.value(&context(), text, &mut Budget::default())
 }
 
 #[test]
@@ -126,4 +126,22 @@ fn every_filter_test_and_function_on_the_list_exists() {
 fn a_map_is_rendered_in_the_same_order_every_time() {
     let template = "{% for k, v in {\"b\": 1, \"a\": 2, \"d\": 3, \"c\": 4} %}{{ k }}{% endfor %}";
     assert_eq!(rendered(template).unwrap(), "badc");
+}
+
+#[test]
+fn the_templates_of_one_host_have_one_budget() {
+    let text = "{% for a in range(end=90000) %}{% endfor %}";
+    let template = compile(text, Form::Text, &prototype()).unwrap();
+    let mut budget = Budget::default();
+    let rendered = |budget: &mut Budget| template.render(&context(), text, budget);
+    let times = (0..100).take_while(|_| rendered(&mut budget).is_ok()).count();
+    assert!((10..40).contains(&times), "{times}");
+    assert_eq!(rendered(&mut budget).unwrap_err().code, Code::TooMuch);
+    let text = format!("{}{{{{ name }}}}", "x".repeat(1024 * 1024));
+    let template = compile(&text, Form::Text, &prototype()).unwrap();
+    let mut budget = Budget::default();
+    let times = (0..100)
+        .take_while(|_| template.render(&context(), &text, &mut budget).is_ok())
+        .count();
+    assert_eq!(times, 31);
 }
