@@ -35,7 +35,7 @@ impl Session {
         let agent =
             Agent::for_arch(std::env::consts::ARCH).map_err(|error| ReachError::new(ReachStage::Agent, error))?;
         let ended = match Self::attempt(transport, &agent, requests, taken, patience).await? {
-            Attempt::Speaks(session) => return Ok(session),
+            Attempt::Speaks(session) => return Ok(*session),
             Attempt::Ended(ended) => ended,
         };
         not_privileged(transport, &ended)?;
@@ -49,7 +49,7 @@ impl Session {
                     ))
                 })?;
                 if let Attempt::Speaks(session) = Self::attempt(transport, &agent, requests, taken, patience).await? {
-                    return Ok(session);
+                    return Ok(*session);
                 }
                 agent
             }
@@ -61,7 +61,7 @@ impl Session {
             .await;
         install(transport, &agent).await?;
         match Self::attempt(transport, &agent, requests, taken, patience).await? {
-            Attempt::Speaks(session) => Ok(session),
+            Attempt::Speaks(session) => Ok(*session),
             Attempt::Ended(ended) => {
                 let text = format!("it was put in place and does not start: {ended}");
                 Err(ReachError::new(ReachStage::Agent, text).hint("/var/lib must not be mounted noexec"))
@@ -100,7 +100,7 @@ impl Session {
                 version: _,
             }))) if answer == nonce => {
                 written.map_err(lost)?;
-                Ok(Attempt::Speaks(session))
+                Ok(Attempt::Speaks(Box::new(session)))
             }
             Ok(Ok(Some(_))) => Err(ReachError::new(
                 ReachStage::Agent,
@@ -177,7 +177,7 @@ impl Session {
 }
 
 enum Attempt {
-    Speaks(Session),
+    Speaks(Box<Session>),
     Ended(Ended),
 }
 
