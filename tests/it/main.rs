@@ -1,6 +1,8 @@
 //! What a user of `provision` meets, on real hosts: Debian with systemd and sshd, made for each test and gone after it.
 //! One binary, so that it is linked once. Needs root; `tests/run` installs what else it needs.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod faults;
 mod kinds;
 mod lab;
