@@ -51,13 +51,14 @@ fn build(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
         cargo.env_remove(variable);
     }
     let target_dir = out.join("agent-target");
+    let profile = if env::var("PROFILE")? == "release" { "agent" } else { "agent-dev" };
     let status = cargo
         .args([
             "build",
             "--package",
             "provision-agent",
             "--profile",
-            "agent",
+            profile,
             "--target",
             &target,
             "--target-dir",
@@ -69,5 +70,5 @@ fn build(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
     if !status.success() {
         return Err("the agent did not build; its errors are above".into());
     }
-    Ok(target_dir.join(target).join("agent").join("provision-agent"))
+    Ok(target_dir.join(target).join(profile).join("provision-agent"))
 }
