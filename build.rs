@@ -51,7 +51,11 @@ fn build(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
         cargo.env_remove(variable);
     }
     let target_dir = out.join("agent-target");
-    let profile = if env::var("PROFILE")? == "release" { "agent" } else { "agent-dev" };
+    let profile = if env::var("PROFILE")? == "release" {
+        "agent"
+    } else {
+        "agent-dev"
+    };
     let status = cargo
         .args([
             "build",
