@@ -120,15 +120,12 @@ async fn watch(
         },
     ];
     let (mut session, transport) = talk(host, connection, &requests, begun, channel).await?;
-    loop {
+    // After a connection that broke between the last event and the status, only the status is left to hear.
+    while !verdict.ended() {
         match session.answer().await? {
             Response::Event { number, event } if number == verdict.events => {
                 verdict.take(&event);
-                let ended = verdict.ended();
                 channel.progress(Progress::Run { number, event }).await;
-                if ended {
-                    break;
-                }
             }
             Response::Event { number, .. } => {
                 let text = format!("event {number} came where {} is next", verdict.events);
@@ -140,6 +137,8 @@ async fn watch(
     }
     let status = match session.answer_within(STATUS).await {
         Ok(Response::Status(status)) => Some(status),
+        // Success is told only with what the host has recorded; of other ends the journal has told enough.
+        Err(error) if verdict.phase == Some(RunPhase::Confirmed) => return Err(error),
         Ok(_) | Err(_) => None,
     };
     drop(session);

@@ -61,6 +61,9 @@ pub enum TransportError {
     Local(#[source] std::io::Error),
 }
 
+/// How much longer all stages together may take than one: a stage that runs out of time is told by its name.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Opens a way to a host. `timeout` bounds everything up to the authenticated connection.
 ///
 /// # Errors
@@ -91,7 +94,7 @@ pub async fn open(host: &HostName, connection: &Connection, timeout: Duration) -
     deadlines.handshake = deadlines.handshake.min(timeout);
     let environment = Environment::from_process();
     let connecting = provision_ssh::connect(&target, &environment, &deadlines);
-    match tokio::time::timeout(timeout, connecting).await {
+    match tokio::time::timeout(timeout + GRACE, connecting).await {
         Ok(Ok(connection)) => Ok(Transport::Ssh(Box::new(connection))),
         Ok(Err(error)) => Err(reach_error(error)),
         Err(_) => {

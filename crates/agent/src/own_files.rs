@@ -1,16 +1,17 @@
 //! The agent's own files and directories: JSON that only root reads, written by [`crate::disk`]. It knows nothing of what
 //! they are for.
 
-use std::fs;
+use std::fs::{self, DirBuilder};
 use std::io::{self, ErrorKind};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use provision_core::model::{AbsPath, InvalidPath, Mode};
+use provision_core::model::{AbsPath, InvalidPath};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::disk::{self, Attributes, ChangeError, WriteError};
+use crate::disk::{self, ChangeError, WriteError};
 
 /// Why one of the agent's own files cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +31,14 @@ pub(crate) enum OwnFileError {
         path: PathBuf,
         #[source]
         source: serde_json::Error,
+    },
+    /// It cannot be made.
+    #[error("cannot make {}", path.display())]
+    Make {
+        /// The path.
+        path: PathBuf,
+        #[source]
+        source: io::Error,
     },
     /// It cannot be removed.
     #[error("cannot remove {}", path.display())]
@@ -90,12 +99,22 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), OwnFileError> {
     if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
         return Ok(());
     }
-    let private = Attributes {
-        uid: rustix::process::geteuid().as_raw(),
-        gid: rustix::process::getegid().as_raw(),
-        mode: Mode::from_bits(0o700),
-    };
-    disk::make_directory(&abs(path)?, &private).map_err(OwnFileError::Change)
+    // Under its own name at once, unlike a managed one: nobody else can look into it, and a power cut leaves no other name.
+    let made = DirBuilder::new()
+        .mode(0o700)
+        .create(path)
+        .and_then(|()| match path.parent() {
+            Some(parent) => fs::File::open(parent)?.sync_all(),
+            None => Ok(()),
+        });
+    match made {
+        // Another connection was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made.map_err(|source| OwnFileError::Make {
+            path: path.into(),
+            source,
+        }),
+    }
 }
 
 /// Makes a symbolic link, or turns an old one, in one step and durably.

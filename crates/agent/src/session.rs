@@ -269,7 +269,11 @@ fn follow<W: Write + AsFd>(
             Ok((written, events)) => {
                 let is_dead = !written && events.is_empty() && follower.number() > 0;
                 if is_dead {
-                    return finish(layout, plan_id, follower.number(), answers);
+                    return match follower.number() {
+                        // They have seen it.
+                        number if number < from => Ok(Next::Continue),
+                        number => finish(layout, plan_id, number, answers),
+                    };
                 }
                 events
             }

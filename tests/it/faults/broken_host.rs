@@ -1,8 +1,10 @@
 //! Hosts whose disk, packages, services or paths are not as a plan needs them. The resource and the reason are named,
 //! what was done is recorded, and once the cause is gone the next apply does the rest.
 
+use std::fs;
 use std::process::Command;
 
+use super::running::until;
 use super::scene::{assert_no_leftovers, start};
 use crate::lab::{Lab, Ran};
 
@@ -11,7 +13,11 @@ use crate::lab::{Lab, Ran};
 fn fails(lab: &Lab, parts: &[&str]) -> Ran {
     let ran = lab.provision(&["apply", "--yes"]).expect(3);
     tells(&ran, parts);
-    assert!(ran.stdout.contains("then go on with: provision apply"), "{}", ran.told());
+    assert!(
+        ran.stdout.contains("then go on with: provision apply"),
+        "{}",
+        ran.told()
+    );
     assert_no_leftovers(lab);
     // What is left is planned, and not taken for done.
     let _ = lab.plan().expect(2);
@@ -47,12 +53,21 @@ fn a_full_disk_leaves_the_old_file_and_says_so() {
     lab.converge(&body("old"));
     let big = "x".repeat(300_000);
     lab.declare(&body(&big));
-    let ran = fails(&lab, &["/srv/app/big", "No space left on device", "1 step before it done"]);
+    let ran = fails(
+        &lab,
+        &["/srv/app/big", "No space left on device", "1 step before it done"],
+    );
     assert!(ran.stdout.len() < 1_000_000, "{} bytes", ran.stdout.len());
-    assert_eq!(lab.on_host("cat /srv/app/big /srv/z-after; wc -c < /srv/a-before"), "old\nold\n300001");
+    assert_eq!(
+        lab.on_host("cat /srv/app/big /srv/z-after; wc -c < /srv/a-before"),
+        "old\nold\n300001"
+    );
     lab.on_host("mount -o remount,size=4m /srv/app");
     lab.converge(&body(&big));
-    assert_eq!(lab.on_host("cat /srv/app/big /srv/a-before /srv/z-after | wc -c"), "900003");
+    assert_eq!(
+        lab.on_host("cat /srv/app/big /srv/a-before /srv/z-after | wc -c"),
+        "900003"
+    );
     assert_no_leftovers(&lab);
 }
 
@@ -70,10 +85,10 @@ fn a_disk_without_room_for_our_own_records_is_refused_before_anything_starts() {
     let ran = lab.provision(&["apply", "--yes"]).expect(1);
     tells(&ran, &["/var/lib/provision", "MiB", "nothing was changed"]);
     assert_eq!(lab.on_host("ls /srv"), "");
-    lab.on_host("mount -o remount,ro /var/lib/provision");
+    lab.on_host("mount -o remount,size=256m,ro /var/lib/provision");
     let ran = lab.provision(&["apply", "--yes"]).expect(1);
     tells(&ran, &["Read-only file system", "nothing was changed"]);
-    lab.on_host("umount /var/lib/provision");
+    lab.on_host("umount --lazy /var/lib/provision");
     lab.converge(&file("/srv/file", "new"));
 }
 
@@ -116,7 +131,10 @@ fn something_else_at_a_managed_path_is_never_replaced() {
         let before = lab.on_host("stat -c '%F %i %Z' /srv/thing; sha256sum /etc/passwd");
         lab.declare(&(file("/srv/thing", "mine") + &file("/srv/other", "mine")));
         blocked(&lab, &["/srv/thing", found]);
-        assert_eq!(lab.on_host("stat -c '%F %i %Z' /srv/thing; sha256sum /etc/passwd"), before);
+        assert_eq!(
+            lab.on_host("stat -c '%F %i %Z' /srv/thing; sha256sum /etc/passwd"),
+            before
+        );
         assert_eq!(lab.on_host("ls /srv"), "thing", "nothing else was done either");
     }
     // A parent that is no directory.
@@ -136,7 +154,10 @@ fn a_unit_that_does_not_start_or_stay_shows_its_journal() {
     let unit = |exec: &str| UNIT.replace("EXEC", exec) + &file("/srv/a-before", exec);
     lab.on_host("printf '#!/bin/sh\\necho the cause: no configuration; exit 7\\n' > /srv/dies; printf '#!/bin/sh\\necho about to flap; sleep 0.3; exit 1\\n' > /srv/flaps; chmod +x /srv/dies /srv/flaps");
     lab.declare(&unit("/srv/dies"));
-    fails(&lab, &["svc.service", "the cause: no configuration", "in force and recorded"]);
+    fails(
+        &lab,
+        &["svc.service", "the cause: no configuration", "in force and recorded"],
+    );
     assert_eq!(lab.on_host("cat /srv/a-before"), "/srv/dies");
     lab.declare(&unit("/srv/flaps"));
     fails(&lab, &["svc.service", "about to flap"]);
@@ -184,17 +205,24 @@ fn an_apt_that_fails_is_quoted_and_what_it_left_is_repaired() {
     lab.converge(body);
 }
 
+/// Takes the lock as dpkg does, and keeps it.
+const HOLDER: &str = r#"use Fcntl;
+open(my $lock, "+>", "/var/lib/dpkg/lock-frontend") or die;
+my $all = pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0);
+fcntl($lock, F_SETLK, $all) or die;
+open(my $told, ">", "/srv/held") or die;
+sleep;
+"#;
+
 #[test]
 fn a_held_dpkg_lock_is_waited_for_and_its_holder_named() {
     let lab = Lab::new();
     local_archive(&lab);
     lab.on_host("touch /srv/allowed");
     lab.declare("[packages]\ntiny = \"present\"\n");
-    // A lock as dpkg takes it.
-    lab.on_host(
-        r#"systemd-run --quiet --unit=holder perl -e 'use Fcntl; open(F, "+>", "/var/lib/dpkg/lock-frontend") or die; fcntl(F, F_SETLK, pack("s s x4 q q i x4", F_WRLCK, 0, 0, 0, 0)) or die; open(G, ">", "/srv/held"); sleep'
-until [ -e /srv/held ]; do sleep 0.02; done"#,
-    );
+    fs::write(lab.outside("/srv/hold"), HOLDER).unwrap();
+    lab.on_host("systemd-run --quiet --unit=holder perl /srv/hold");
+    until("the lock is held", || lab.outside("/srv/held").exists());
     let pid = lab.on_host("systemctl show -P MainPID holder");
     let running = start(&lab, &["apply", "--yes"]);
     running.says("perl");

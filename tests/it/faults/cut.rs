@@ -11,9 +11,7 @@ use super::scene::{assert_is, comes_to_gate, gated, open, phase, runs, start};
 use crate::lab::Lab;
 
 /// Where a fault hits: within the handshake, the login, the start of the agent, the journal's events, and after all.
-const OFFSETS: [u64; 14] = [
-    0, 30, 1200, 2200, 2700, 3000, 3200, 3400, 3600, 3800, 4200, 4800, 6000, 9000,
-];
+const OFFSETS: [u64; 9] = [0, 1200, 2600, 3100, 3400, 3800, 4300, 4800, 9000];
 
 /// A host behind a link, and a host file that leads through it.
 fn linked(body: &str) -> (Lab, Link) {
@@ -73,18 +71,14 @@ fn broken_everywhere(direction: Direction, effect: Effect) -> (usize, usize) {
 #[test]
 fn a_connection_that_breaks_at_any_byte_never_hides_or_invents_what_the_host_did() {
     let results: Vec<_> = std::thread::scope(|scope| {
-        let threads: Vec<_> = [
-            (Direction::FromHost, Effect::Reset),
-            (Direction::FromHost, Effect::Close),
-            (Direction::ToHost, Effect::Reset),
-        ]
-        .map(|(direction, effect)| scope.spawn(move || broken_everywhere(direction, effect)))
-        .into_iter()
-        .collect();
+        let threads: Vec<_> = [(Direction::FromHost, Effect::Reset), (Direction::ToHost, Effect::Close)]
+            .map(|(direction, effect)| scope.spawn(move || broken_everywhere(direction, effect)))
+            .into_iter()
+            .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     for (reattached, unreachable) in &results {
-        assert!(*reattached >= 1 && *unreachable >= 3, "{results:?}");
+        assert!(*reattached >= 3 && *unreachable >= 1, "{results:?}");
     }
 }
 
@@ -96,11 +90,16 @@ fn a_run_whose_link_is_cut_goes_on_and_is_found_again() {
     link.cut();
     running.says("connection lost");
     open(&lab);
-    until("the host ends the run alone", || phase(&lab) == Some(RunPhase::Confirmed));
+    until("the host ends the run alone", || {
+        phase(&lab) == Some(RunPhase::Confirmed)
+    });
     link.heal();
     let healed = Instant::now();
     let ran = running.ends().expect(0);
-    println!("re-attached and told {} ms after the link was back", healed.elapsed().as_millis());
+    println!(
+        "re-attached and told {} ms after the link was back",
+        healed.elapsed().as_millis()
+    );
     assert!(healed.elapsed() < Duration::from_secs(10), "{}", ran.told());
     assert!(ran.stdout.contains("changed"), "{}", ran.told());
     assert_is(&lab, "new");
@@ -116,14 +115,19 @@ fn a_link_that_swallows_everything_is_noticed_and_costs_bounded_time() {
             link.black_hole();
             let dark = Instant::now();
             open(&lab);
-            until("the host ends the run alone", || phase(&lab) == Some(RunPhase::Confirmed));
+            until("the host ends the run alone", || {
+                phase(&lab) == Some(RunPhase::Confirmed)
+            });
             running.says("connection lost");
             println!("a black hole was noticed after {} ms", dark.elapsed().as_millis());
             assert!(dark.elapsed() < Duration::from_secs(30));
             link.heal();
             let healed = Instant::now();
             let ran = running.ends().expect(0);
-            println!("re-attached and told {} ms after the black hole", healed.elapsed().as_millis());
+            println!(
+                "re-attached and told {} ms after the black hole",
+                healed.elapsed().as_millis()
+            );
             assert!(healed.elapsed() < Duration::from_secs(15), "{}", ran.told());
             assert_is(&lab, "new");
         });
@@ -135,10 +139,17 @@ fn a_link_that_swallows_everything_is_noticed_and_costs_bounded_time() {
             let dark = Instant::now();
             open(&lab);
             let ran = running.ends_within(Duration::from_secs(90)).expect(4);
-            println!("a black hole for ever was given up after {} ms", dark.elapsed().as_millis());
+            println!(
+                "a black hole for ever was given up after {} ms",
+                dark.elapsed().as_millis()
+            );
             let [run] = runs(&lab).try_into().unwrap();
             let attach = format!("provision attach {} --plan {run}", lab.name());
-            assert!(ran.stdout.contains("unknown") && ran.stdout.contains(&attach), "{}", ran.told());
+            assert!(
+                ran.stdout.contains("unknown") && ran.stdout.contains(&attach),
+                "{}",
+                ran.told()
+            );
 
             // What it printed, later and by another way: the host's verdict.
             lab.declare(&gated("new"));

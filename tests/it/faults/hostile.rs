@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use provision_core::wire::{FrameKind, encode};
@@ -26,11 +26,16 @@ fn replaced() -> (Lab, PathBuf) {
     (lab, outside)
 }
 
-/// Plans with this script for an agent: unreachable, for a reason that has these words, within its means.
-#[track_caller]
-fn answers(lab: &Lab, agent: &PathBuf, script: &str, words: &[&str]) {
+/// Puts a script in the agent's place.
+fn replace(agent: &Path, script: &str) {
     fs::write(agent, script).unwrap();
     fs::set_permissions(agent, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Plans with this script for an agent: unreachable, for a reason that has these words, within its means.
+#[track_caller]
+fn answers(lab: &Lab, agent: &Path, script: &str, words: &[&str]) {
+    replace(agent, script);
     let begun = Instant::now();
     let (ran, peak) = start(lab, &["plan", "--timeout", "3s"]).ends_with_peak();
     let ran = ran.expect(4);
@@ -55,15 +60,45 @@ print $head, $rest;
 fn an_agent_that_floods_lies_or_says_nothing_costs_bounded_time_and_memory() {
     let (lab, agent) = replaced();
     answers(&lab, &agent, "#!/bin/sh\nexec yes\n", &["no frame within the first"]);
-    answers(&lab, &agent, "#!/bin/sh\nexec cat /dev/urandom\n", &["no frame within the first"]);
-    answers(&lab, &agent, "#!/bin/sh\nexec cat /dev/zero\n", &["no frame within the first"]);
-    answers(&lab, &agent, "#!/bin/sh\nexec sleep 600\n", &["it said nothing for 3 s"]);
+    answers(
+        &lab,
+        &agent,
+        "#!/bin/sh\nexec cat /dev/urandom\n",
+        &["no frame within the first"],
+    );
+    answers(
+        &lab,
+        &agent,
+        "#!/bin/sh\nexec cat /dev/zero\n",
+        &["no frame within the first"],
+    );
+    answers(
+        &lab,
+        &agent,
+        "#!/bin/sh\nexec sleep 600\n",
+        &["it said nothing for 3 s"],
+    );
     answers(&lab, &agent, "#!/bin/sh\nyes >&2\n", &["it said nothing for 3 s"]);
-    answers(&lab, &agent, "#!/bin/sh\nexec >&-; exec yes >&2\n", &["did not end for 3 s"]);
+    answers(
+        &lab,
+        &agent,
+        "#!/bin/sh\nexec >&-; exec yes >&2\n",
+        &["it said nothing for 3 s"],
+    );
     let after_hello = |then: &str| format!("{AFTER_HELLO}{then}");
-    answers(&lab, &agent, &after_hello("print \"y\\n\" x 4096 while 1;"), &["no magic number"]);
+    answers(
+        &lab,
+        &agent,
+        &after_hello("print \"y\\n\" x 4096 while 1;"),
+        &["no magic number"],
+    );
     answers(&lab, &agent, &after_hello(""), &["the session with the agent broke"]);
-    answers(&lab, &agent, &after_hello("print \"PRVN\";"), &["the session with the agent broke"]);
+    answers(
+        &lab,
+        &agent,
+        &after_hello("print \"PRVN\";"),
+        &["the session with the agent broke"],
+    );
 
     // Frames as they should be, and of a message without an end.
     let mut frames = Vec::new();
@@ -76,23 +111,33 @@ fn an_agent_that_floods_lies_or_says_nothing_costs_bounded_time_and_memory() {
     answers(&lab, &agent, &after_hello(send), &["the message is longer than"]);
 
     // What another session was told is no answer to this one.
-    lab.on_host("printf 'PRVN' > /root/short");
     let replay = "#!/bin/sh\nexec cat /root/replay\n";
-    let hello = serde_json::to_vec(&provision_core::wire::Response::Hello { nonce: 7, version: "0".into() }).unwrap();
+    let hello = serde_json::to_vec(&provision_core::wire::Response::Hello {
+        nonce: 7,
+        version: "0".into(),
+    })
+    .unwrap();
     fs::write(lab.outside("/root/replay"), encode(FrameKind::Last, 0, &hello)).unwrap();
     answers(&lab, &agent, replay, &["does not answer to this session's hello"]);
 
     // One that just ends is brought again.
-    fs::write(&agent, "#!/bin/sh\nexit 1\n").unwrap();
+    replace(&agent, "#!/bin/sh\nexit 1\n");
     let _ = lab.provision(&["plan", "--detailed-exitcode"]).expect(2);
 }
 
 #[test]
 fn an_answer_that_is_cut_anywhere_is_no_answer() {
     let (lab, agent) = replaced();
-    for length in [1, 13, 14, 40, 60, 80, 100, 200, 400] {
+    // The whole answer ends with an end frame without content. Where less than the first frame comes, nothing has spoken.
+    replace(&agent, "#!/bin/sh\n/root/agent session | tee /root/answer\n");
+    let _ = lab.provision(&["plan", "--detailed-exitcode"]).expect(2);
+    let answer = fs::read(lab.outside("/root/answer")).unwrap();
+    let length_at = |at: usize| u32::from_le_bytes(answer[at + 10..at + 14].try_into().unwrap()) as usize + 22;
+    let (hello, end) = (length_at(0), 22);
+    // The nonce in the hello, and so every length, differs by some digits between sessions.
+    for length in [hello + 4, hello + 18, answer.len() / 2, answer.len() - end - 4] {
         let script = format!("#!/bin/sh\n/root/agent session | head -c {length}\n");
-        answers(&lab, &agent, &script, &[if length < 14 { "agent" } else { "without saying so" }]);
+        answers(&lab, &agent, &script, &["without saying so"]);
     }
 }
 
@@ -121,7 +166,15 @@ target = "mine"
     let users = fs::read_to_string(&passwd).unwrap();
     fs::write(&passwd, format!("{users}ev\u{1b}[2Jil:x:4242:4242::/:/bin/sh\n")).unwrap();
     lab.on_host("chown 4242 /srv/file");
-    for args in [&["plan"][..], &["plan", "--json"], &["plan", "--color", "never"], &["drift"], &["drift", "--json"], &["status"], &["status", "--json"]] {
+    for args in [
+        &["plan"][..],
+        &["plan", "--json"],
+        &["plan", "--color", "never"],
+        &["drift"],
+        &["drift", "--json"],
+        &["status"],
+        &["status", "--json"],
+    ] {
         let ran = lab.provision(args).expect(0);
         assert_plain(&ran);
         if args[0] != "status" {
@@ -162,7 +215,11 @@ fn a_command_that_prints_without_end_costs_bounded_memory_and_disk() {
     lab.declare("[commands.loud]\nrun = [\"/bin/sh\", \"-c\", \"yes 'a line of output' | head -c 30000000; exit 1\"]\ncreates = \"/srv/never\"\n");
     let begun = Instant::now();
     let (ran, peak) = start(&lab, &["apply", "--yes"]).ends_with_peak();
-    println!("30 MB of output: {} ms, {} MiB", begun.elapsed().as_millis(), peak >> 20);
+    println!(
+        "30 MB of output: {} ms, {} MiB",
+        begun.elapsed().as_millis(),
+        peak >> 20
+    );
     let ran = ran.expect(3);
     assert!(ran.stdout.contains("a line of output"), "{}", ran.told());
     assert!((1..MEMORY).contains(&peak), "{peak} bytes");

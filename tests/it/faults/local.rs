@@ -27,12 +27,18 @@ fn a_machine_applies_to_itself() {
     let program = lab.outside("/root/provision");
     fs::copy(PROVISION, &program).unwrap();
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-    declare(&lab, "[files.\"/srv/one\"]\ntext = \"one\\n\"\n[units.\"one.service\"]\ntext = \"[Service]\\nExecStart=/bin/sleep infinity\\n\"\nactive = true\nsettle = \"100ms\"\n");
+    declare(
+        &lab,
+        "[files.\"/srv/one\"]\ntext = \"one\\n\"\n[units.\"one.service\"]\ntext = \"[Service]\\nExecStart=/bin/sleep infinity\\n\"\nactive = true\nsettle = \"100ms\"\n",
+    );
     let planned = run(&lab, "plan --detailed-exitcode").expect(2);
     assert!(planned.stdout.contains("/srv/one"), "{}", planned.told());
     let ran = run(&lab, "apply --yes").expect(0);
     assert!(ran.stdout.contains("changed"), "{}", ran.told());
-    assert_eq!(lab.on_host("cat /srv/one; systemctl is-active one.service"), "one\nactive");
+    assert_eq!(
+        lab.on_host("cat /srv/one; systemctl is-active one.service"),
+        "one\nactive"
+    );
     let _ = run(&lab, "plan --detailed-exitcode").expect(0);
     let _ = run(&lab, "drift --detailed-exitcode").expect(0);
     lab.on_host("echo by hand > /srv/one");
@@ -41,10 +47,21 @@ fn a_machine_applies_to_itself() {
     let _ = run(&lab, "apply --yes").expect(0);
     assert_eq!(lab.on_host("cat /srv/one"), "one");
     assert!(run(&lab, "status").expect(0).stdout.contains("me"));
-    assert_eq!(run(&lab, "exec me -- id -un").expect(0).stdout.trim_end().rsplit(' ').next(), Some("root"));
+    assert_eq!(
+        run(&lab, "exec me -- id -un")
+            .expect(0)
+            .stdout
+            .trim_end()
+            .rsplit(' ')
+            .next(),
+        Some("root")
+    );
 
     // A step that fails is told as over SSH.
-    declare(&lab, "[commands.broken]\nrun = [\"/bin/sh\", \"-c\", \"echo it is broken; exit 3\"]\ncreates = \"/srv/never\"\n");
+    declare(
+        &lab,
+        "[commands.broken]\nrun = [\"/bin/sh\", \"-c\", \"echo it is broken; exit 3\"]\ncreates = \"/srv/never\"\n",
+    );
     let ran = run(&lab, "apply --yes").expect(3);
     assert!(ran.stdout.contains("it is broken"), "{}", ran.told());
 }

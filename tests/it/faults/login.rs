@@ -19,7 +19,9 @@ fn declare(lab: &Lab, change: impl Fn(String) -> String) {
 
 /// How often anybody tried to log in, as the host's own log has it.
 fn logins(lab: &Lab) -> String {
-    lab.on_host("journalctl --sync; journalctl -q -u ssh --output=cat | grep -cE 'Accepted|authenticating|Failed' || true")
+    lab.on_host(
+        "journalctl --sync; journalctl -q -u ssh --output=cat | grep -cE 'Accepted|authenticating|Failed' || true",
+    )
 }
 
 /// Plans, and fails the test unless the host cannot be reached for a reason that contains all of these.
@@ -44,9 +46,16 @@ fn a_host_that_refuses_and_one_that_never_speaks() {
     // The kernel takes the connection, and nobody ever says anything on it.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = silent.local_addr().unwrap().port();
-    lab.write(&format!("hosts/{}.toml", lab.name()), &lab.host_file_at("127.0.0.1", port, BODY));
+    lab.write(
+        &format!("hosts/{}.toml", lab.name()),
+        &lab.host_file_at("127.0.0.1", port, BODY),
+    );
     let begun = Instant::now();
-    unreachable(&lab, &["plan", "--timeout", "2s"], &["cannot connect", "SSH banner", "2 s"]);
+    unreachable(
+        &lab,
+        &["plan", "--timeout", "2s"],
+        &["cannot connect", "SSH banner", "2 s"],
+    );
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
 
@@ -55,10 +64,19 @@ fn an_unknown_key_is_refused_with_the_line_to_pin_and_nothing_is_sent() {
     let lab = Lab::new();
     let before = logins(&lab);
     declare(&lab, |text| {
-        text.lines().filter(|line| !line.starts_with("host_key")).collect::<Vec<_>>().join("\n")
+        text.lines()
+            .filter(|line| !line.starts_with("host_key"))
+            .collect::<Vec<_>>()
+            .join("\n")
     });
     let fingerprint = lab.on_host("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2");
-    let key = lab.host.host_key().split_whitespace().take(2).collect::<Vec<_>>().join(" ");
+    let key = lab
+        .host
+        .host_key()
+        .split_whitespace()
+        .take(2)
+        .collect::<Vec<_>>()
+        .join(" ");
     let ran = unreachable(&lab, &["plan"], &["host key", &fingerprint, "ssh-ed25519"]);
     let pin = format!("host_key = \"{key}\"");
     assert!(ran.told().contains(&pin), "no {pin} in {}", ran.told());
@@ -81,13 +99,19 @@ fn a_changed_key_is_refused_with_both_fingerprints() {
     lab.on_host("rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; systemctl restart ssh");
     let new = lab.on_host("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2");
     let before = logins(&lab);
-    until("sshd is back", || std::net::TcpStream::connect(lab.host.ssh_address()).is_ok());
+    until("sshd is back", || {
+        std::net::TcpStream::connect(lab.host.ssh_address()).is_ok()
+    });
     unreachable(&lab, &["plan"], &["host key", &old, &new]);
 
     // A key of another kind than the pinned one is no first contact: it is a changed key.
-    lab.on_host("rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ecdsa -N '' -f /etc/ssh/ssh_host_ecdsa_key; systemctl restart ssh");
+    lab.on_host(
+        "rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ecdsa -N '' -f /etc/ssh/ssh_host_ecdsa_key; systemctl restart ssh",
+    );
     let ecdsa = lab.on_host("ssh-keygen -lf /etc/ssh/ssh_host_ecdsa_key.pub | cut -d' ' -f2");
-    until("sshd is back", || std::net::TcpStream::connect(lab.host.ssh_address()).is_ok());
+    until("sshd is back", || {
+        std::net::TcpStream::connect(lab.host.ssh_address()).is_ok()
+    });
     unreachable(&lab, &["plan"], &["changed", &old, &ecdsa]);
     assert_eq!(logins(&lab), before, "nobody tried to log in");
 }
@@ -102,7 +126,9 @@ fn user(lab: &Lab, name: &str, shell: &str, sudoers: &str) {
 }
 
 fn declare_user(lab: &Lab, name: &str) {
-    declare(lab, |text| text.replace("user = \"root\"", &format!("user = \"{name}\"")));
+    declare(lab, |text| {
+        text.replace("user = \"root\"", &format!("user = \"{name}\""))
+    });
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use super::scene::{Elsewhere, assert_is, gated, open, runs};
 use super::running::Running;
+use super::scene::{Elsewhere, assert_is, gated, open, runs};
 use crate::lab::Lab;
 
 fn two_files(one: &str, two: &str) -> String {
@@ -16,10 +16,18 @@ fn a_saved_plan_does_what_it_says_whatever_the_project_says_meanwhile() {
     open(&lab);
     lab.declare(&gated("planned"));
     let planned = lab.provision(&["plan", "--out", "./saved.plan"]).expect(0);
-    assert!(planned.told().contains("provision apply ./saved.plan"), "{}", planned.told());
+    assert!(
+        planned.told().contains("provision apply ./saved.plan"),
+        "{}",
+        planned.told()
+    );
     lab.declare(&gated("another"));
     let ran = lab.provision(&["apply", "./saved.plan", "--yes"]).expect(0);
-    assert!(ran.stdout.contains("planned") && !ran.stdout.contains("another"), "{}", ran.told());
+    assert!(
+        ran.stdout.contains("planned") && !ran.stdout.contains("another"),
+        "{}",
+        ran.told()
+    );
     lab.declare(&gated("planned"));
     assert_is(&lab, "planned");
 }
@@ -32,9 +40,17 @@ fn a_stale_plan_is_refused_whole_and_names_what_moved() {
     let _ = lab.provision(&["plan", "--out", "./saved.plan"]).expect(0);
     lab.on_host("echo by hand > /srv/two");
     let ran = lab.provision(&["apply", "./saved.plan", "--yes"]).expect(5);
-    assert!(ran.stdout.contains("stale") && ran.stdout.contains("file:/srv/two"), "{}", ran.told());
+    assert!(
+        ran.stdout.contains("stale") && ran.stdout.contains("file:/srv/two"),
+        "{}",
+        ran.told()
+    );
     assert!(!ran.stdout.contains("file:/srv/one: "), "{}", ran.told());
-    assert_eq!(lab.on_host("cat /srv/one /srv/two"), "a\nby hand", "nothing was changed");
+    assert_eq!(
+        lab.on_host("cat /srv/one /srv/two"),
+        "a\nby hand",
+        "nothing was changed"
+    );
 
     // What moved may move back, and then the plan is no longer stale: its run was never begun.
     lab.on_host("echo a > /srv/two");
@@ -46,7 +62,11 @@ fn a_stale_plan_is_refused_whole_and_names_what_moved() {
     let _ = lab.provision(&["plan", "--out", "./saved.plan"]).expect(0);
     lab.converge(&(two_files("b", "b") + "[directories.\"/srv/more\"]\n"));
     let ran = lab.provision(&["apply", "./saved.plan", "--yes"]).expect(5);
-    assert!(ran.stdout.contains("made on generation 2, and the host has 3"), "{}", ran.told());
+    assert!(
+        ran.stdout.contains("made on generation 2, and the host has 3"),
+        "{}",
+        ran.told()
+    );
     assert_eq!(lab.on_host("cat /srv/one /srv/two"), "b\nb");
 }
 
@@ -55,7 +75,7 @@ fn a_plan_for_another_installation_at_the_same_address_is_refused() {
     let lab = Lab::new();
     lab.declare(&two_files("a", "a"));
     let _ = lab.provision(&["plan", "--out", "./saved.plan"]).expect(0);
-    lab.on_host("rm /etc/machine-id; systemd-machine-id-setup");
+    lab.on_host("tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id");
     let ran = lab.provision(&["apply", "./saved.plan", "--yes"]).expect(5);
     assert!(ran.stdout.contains("another installation"), "{}", ran.told());
     assert_eq!(lab.on_host("ls /srv"), "");

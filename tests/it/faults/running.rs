@@ -48,11 +48,7 @@ struct Stream {
 impl Running {
     /// Starts it.
     pub(super) fn start(mut command: Command) -> Self {
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         Self {
             stdout: Stream::of(child.stdout.take().unwrap()),
             stderr: Stream::of(child.stderr.take().unwrap()),
@@ -76,7 +72,13 @@ impl Running {
     /// Sends it a signal, by `kill`'s name for it.
     pub(super) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-s", name, &pid]).status().unwrap().success());
+        assert!(
+            Command::new("kill")
+                .args(["-s", name, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
     }
 
     /// Waits for its end.
@@ -133,7 +135,9 @@ impl Stream {
         let reading = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(count @ 1..) = pipe.read(&mut buffer) {
-                kept.lock().unwrap().push_str(&String::from_utf8_lossy(&buffer[..count]));
+                kept.lock()
+                    .unwrap()
+                    .push_str(&String::from_utf8_lossy(&buffer[..count]));
             }
         });
         Self { text, reading }

@@ -56,7 +56,9 @@ pub(super) fn journal(lab: &Lab) -> Vec<RunEvent> {
     let newest = journals
         .filter_map(|path| Some((path.metadata().ok()?.modified().unwrap(), path)))
         .max();
-    let text = newest.and_then(|(_, path)| fs::read_to_string(path).ok()).unwrap_or_default();
+    let text = newest
+        .and_then(|(_, path)| fs::read_to_string(path).ok())
+        .unwrap_or_default();
     // The line that is being written is not there yet.
     text.split_inclusive('\n')
         .filter_map(|line| serde_json::from_str(line.strip_suffix('\n')?).ok())
@@ -66,11 +68,6 @@ pub(super) fn journal(lab: &Lab) -> Vec<RunEvent> {
 /// Where the journal of one run is seen from outside.
 pub(super) fn journal_path(lab: &Lab, run: &str) -> PathBuf {
     lab.outside("/var/lib/provision/runs").join(run).join("journal.jsonl")
-}
-
-/// How many steps the newest run has done.
-pub(super) fn done(lab: &Lab) -> usize {
-    journal(lab).iter().filter(|event| matches!(event, RunEvent::Done { .. })).count()
 }
 
 /// Whether the newest run is at the gate: a directory and a file are done, the command has begun.
@@ -112,7 +109,10 @@ pub(super) const ESCAPES: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\rgone\u{
 
 /// Whether text is fit for a terminal: lines, and nothing that steers it or hides.
 pub(super) fn is_plain(text: &str) -> bool {
-    let steers = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let steers = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
     !text.contains(steers)
 }
 

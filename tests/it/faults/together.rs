@@ -17,25 +17,43 @@ fn the_second_apply_of_a_host_learns_who_holds_it() {
     command.env("USER", "eve");
     let ran = Running::start(command).ends().expect(6);
     assert!(ran.stdout.contains("locked"), "{}", ran.told());
-    assert!(ran.stdout.contains("tester@") && ran.stdout.contains(&run[..12]), "{}", ran.told());
-    assert!(ran.stdout.contains(&format!("provision attach {}", lab.name())), "{}", ran.told());
+    assert!(
+        ran.stdout.contains("tester@") && ran.stdout.contains(&run[..12]),
+        "{}",
+        ran.told()
+    );
+    assert!(
+        ran.stdout.contains(&format!("provision attach {}", lab.name())),
+        "{}",
+        ran.told()
+    );
 
     // For programs, too; and one that is stopped still holds it.
     let pid = lab.on_host("sed 's/.*\"pid\":\\([0-9]*\\).*/\\1/' /var/lib/provision/lock");
     lab.on_host(&format!("kill -STOP {pid}"));
-    let ran = Running::start(second.command(&["apply", "--yes", "--json"])).ends().expect(6);
-    assert!(ran.stdout.contains("\"locked\"") && ran.stdout.contains("tester@"), "{}", ran.told());
+    let ran = Running::start(second.command(&["apply", "--yes", "--json"]))
+        .ends()
+        .expect(6);
+    assert!(
+        ran.stdout.contains("\"locked\"") && ran.stdout.contains("tester@"),
+        "{}",
+        ran.told()
+    );
     lab.on_host(&format!("kill -CONT {pid}"));
 
     // Whoever looks is told; whoever attaches sees the same end as the one who began it.
     let status = lab.provision(&["status"]).expect(0);
     assert!(status.stdout.contains("tester@"), "{}", status.told());
     let attached = start(&lab, &["attach", lab.name(), "--plan", &run]);
-    attached.says("command");
+    attached.says("step 3");
     open(&lab);
     let (first, attached) = (first.ends().expect(0), attached.ends().expect(0));
     assert!(first.stdout.contains("changed") && attached.stdout.contains("changed"));
-    assert_eq!(lab.on_host("ls /srv/other 2>/dev/null || true"), "", "the loser changed nothing");
+    assert_eq!(
+        lab.on_host("ls /srv/other 2>/dev/null || true"),
+        "",
+        "the loser changed nothing"
+    );
     assert_is(&lab, "first");
 }
 
