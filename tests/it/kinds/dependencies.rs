@@ -5,7 +5,7 @@ use crate::lab::Lab;
 #[test]
 fn everything_comes_after_what_it_names_and_goes_before_it() {
     let lab = Lab::new();
-    // Written in the reverse of the order in which it can be done.
+    // Written in the reverse of the order in which it can be done, and named in another one.
     let body = r##"
 [probes.up]
 unit = "bot.service"
@@ -19,6 +19,16 @@ Group=team
 WorkingDirectory=/srv/bot/work
 ExecStart=/srv/bot/run /srv/bot/conf
 """
+[units."again.service"]
+active = true
+settle = "100ms"
+text = """
+[Unit]
+After=bot.service
+[Service]
+ExecStartPre=/bin/systemctl is-active bot.service
+ExecStart=/bin/sleep infinity
+"""
 [commands.prepare]
 run = ["/srv/bot/run", "/srv/bot/conf", "once"]
 creates = "/srv/bot/work/once"
@@ -31,8 +41,8 @@ text = "conf\n"
 owner = "bot"
 group = "team"
 mode = "0640"
-validate = ["/srv/bot/check", "--file"]
-[files."/srv/bot/check"]
+validate = ["/srv/bot/validator", "--file"]
+[files."/srv/bot/validator"]
 text = "#!/bin/sh\ngrep -q conf \"$2\"\n"
 mode = "0755"
 [files."/srv/bot/run"]

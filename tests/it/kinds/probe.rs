@@ -41,8 +41,10 @@ unit = "web.service"
 "#
     );
     lab.converge(&body);
-    let text = lab.provision(&["plan", "--verbose"]).expect(0).told();
-    assert!(text.contains("3 resources") || text.contains("probe"), "{text}");
+    let look = lab.provision(&["plan", "--verbose"]).expect(0);
+    for seen in ["it passes: 204", "it passes: connected", "it passes: active"] {
+        assert!(look.stdout.contains(seen), "no {seen:?}: {}", look.told());
+    }
 
     lab.on_host("printf '500 broken\\nall is well\\n' > /srv/answer");
     assert_eq!(lab.drift(), moved(&[("probe:http", "host")]));

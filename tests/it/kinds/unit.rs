@@ -282,7 +282,7 @@ after = ["file:/etc/bot.env"]
 }
 
 #[test]
-fn instances_of_a_template_timers_and_sockets_are_units_like_others() {
+fn instances_of_a_template_and_timers_are_units_like_others() {
     let lab = Lab::new();
     let body = |word: &str| {
         format!(
