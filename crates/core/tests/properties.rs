@@ -101,6 +101,66 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_order_of_instances_groups_and_repeated_resources_changes_nothing(
+        instances in Just(vec!["one", "two", "three"]).prop_shuffle(),
+        tags in Just(vec!["bot", "eu", "web"]).prop_shuffle(),
+        items in Just(vec!["x", "y", "z"]).prop_shuffle(),
+        ports in Just(vec!["a", "b"]).prop_shuffle(),
+        port in 8000..8006_u16,
+        level in 0..3,
+    ) {
+        let module = "instances = true\n[options.port]\ntype = \"port\"\n[options.names]\ntype = \"list\"\ndefault = []\n\
+                      [ports.main]\nport = \"{{ port }}\"\nalso = [\"{{ port + 2 }}\"]\n\
+                      [files.\"/etc/{{ instance }}\"]\ntext = \"{{ port }} {{ names | join(sep=',') }}\"\n";
+        let project = |instances: &[&str], tags: &[&str], items: &[&str], ports: &[&str]| {
+            let settings = instances.iter().map(|name| {
+                let port = if *name == "one" { port } else { 8000 + u16::try_from(name.len()).unwrap() };
+                format!("[set.m.{name}]\nport = {port}\n")
+            });
+            let settings: String = settings.collect();
+            let ports: String = ports.iter().map(|name| format!("{name} = {}\n", 9000 + u16::from(name.as_bytes()[0]))).collect();
+            let host = format!(
+                "imports = [\"m\", \"l\"]\n[host]\ntags = {tags:?}\n{settings}[files.\"/srv/{{{{ item }}}}\"]\neach = {items:?}\n\
+                 text = \"{{{{ item }}}}\"\n[ports]\n{ports}",
+            );
+            resolved(&[
+                ("hosts/a.toml", host),
+                ("groups/bot.toml", "[set.m.one]\nnames = [\"bot\"]\n[set.l]\nlevel = 1\n[packages]\ncurl = \"present\"\n".to_owned()),
+                ("groups/eu.toml", format!("[set.m.one]\nnames = [\"eu\"]\n[set.l]\nlevel = {level}\n")),
+                ("groups/web.toml", "[default.l]\nlevel = 9\n[packages]\ncurl = \"present\"\n".to_owned()),
+                ("modules/l.toml", "[options.level]\ntype = \"integer\"\ndefault = 7\n[files.\"/etc/l\"]\ntext = \"{{ level }}\"\n".to_owned()),
+                ("modules/m.toml", module.to_owned()),
+            ])
+        };
+        let sorted = project(&["one", "two", "three"], &["bot", "eu", "web"], &["x", "y", "z"], &["a", "b"]);
+        let shuffled = project(&instances, &tags, &items, &ports);
+        prop_assert_eq!(meaning(&sorted), meaning(&shuffled));
+        // `two` has 8003 and 8005, and `three` 8005 and 8007: they meet whatever `one` has.
+        prop_assert!(sorted.has_errors());
+        prop_assert_eq!(meaning(&sorted).1.iter().any(|found| found.starts_with("E0305")), level != 1);
+    }
+
+    #[test]
+    fn what_only_a_group_or_a_default_says_never_changes_what_the_host_says(weak in 0..100_i64, set in 0..100_i64) {
+        let module = "[options.x]\ntype = \"integer\"\n[files.\"/etc/x\"]\ntext = \"{{ x }}\"\n".to_owned();
+        let host = format!("imports = [\"m\"]\n[host]\ntags = [\"t\"]\n[set.m]\nx = {set}\n[files.\"/etc/y\"]\ntext = \"{set}\"\n");
+        let files = [("hosts/a.toml", host), ("modules/m.toml", module)];
+        let group = format!("[set.m]\nx = {weak}\n[files.\"/etc/y\"]\ntext = \"{weak}\"\n");
+        let mut grouped = files.to_vec();
+        grouped.push(("groups/t.toml", group));
+        let (without, with) = (resolved(&files), resolved(&grouped));
+        let texts = |resolution: &Resolution| {
+            let host = resolution.hosts.values().next().unwrap();
+            host.resources.values().map(|resource| resource.spec.clone()).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(texts(&without), texts(&with));
+    }
+}
+
 /// Pieces of which texts are made that come close to being right.
 fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
@@ -108,6 +168,26 @@ fn pieces() -> impl Strategy<Value = String> {
         "[options.x]\n",
         "[set.m]\n",
         "[[assert]]\n",
+        "[ports.p]\n",
+        "[set.m.one]\n",
+        "[set.n.\"{{ instance }}\"]\n",
+        "[options.r.fields]\n",
+        "[options.r.fields.f]\n",
+        "instances = true\n",
+        "each = ",
+        "when = ",
+        "fields = ",
+        "pattern = ",
+        "min = ",
+        "port = ",
+        "deprecated = ",
+        "\"range(end=99)\"\n",
+        "\"instances.m\"\n",
+        "\"/etc/{{ item }}{{ key }}\" = ",
+        "\"record\"\n",
+        "\"size\"\n",
+        "\"list of host\"\n",
+        "{ module = \"n\", when = \"host\" }\n",
         "[units.\"a.service\"]\n",
         "[sysctl]\n",
         "[probes.p]\n",
@@ -154,8 +234,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_text_makes_resolving_or_rendering_panic(host in pieces(), module in pieces()) {
-        let resolution = resolved(&[("hosts/a.toml", format!("imports = [\"m\"]\n{host}")), ("modules/m.toml", module)]);
+    fn no_text_makes_resolving_or_rendering_panic(host in pieces(), module in pieces(), group in pieces()) {
+        let resolution = resolved(&[
+            ("hosts/a.toml", format!("imports = [\"m\", \"n\"]\nhost.tags = [\"t\"]\n{host}")),
+            ("groups/t.toml", group.clone()),
+            ("modules/m.toml", module),
+            ("modules/n.toml", format!("instances = true\n{group}")),
+        ]);
         let text = render(&resolution.diagnostics, &resolution.sources, false, 80);
         prop_assert_eq!(resolution.diagnostics.is_empty(), text.is_empty());
         prop_assert!(resolution.hosts.is_empty() || resolution.hosts_with_errors.is_empty());
