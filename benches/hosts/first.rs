@@ -7,8 +7,8 @@ use std::time::Duration;
 use provision_rehearse::{BaseImage, ThrowawayHost};
 
 use crate::lab::{AptCache, Project, fresh, image, reach};
-use crate::sample::{Way, cold_in_turn, heading, rows, run, run_with};
-use crate::workload::{DIGEST, Workload, script};
+use crate::sample::{Way, heading, in_turn, rows, run, run_with};
+use crate::workload::{DIGEST, Settle, Workload, script};
 use crate::{say, talk};
 
 /// Each is a host of its own.
@@ -34,12 +34,15 @@ pub(crate) fn first(workload: &Workload) -> Result<(), Box<dyn Error>> {
             Ok(brought.time)
         }),
         Way::new("provision apply, the agent's upload included", || {
-            let brought = provision_on(&image, &cache, workload)?;
+            let brought = provision_on(&image, &cache, workload, Settle::Default)?;
             *by_provision = brought.digest;
             Ok(brought.time)
         }),
+        Way::new("  without watching the services settle", || {
+            Ok(provision_on(&image, &cache, workload, Settle::No)?.time)
+        }),
     ];
-    let series = cold_in_turn(ROUNDS, &mut ways)?;
+    let series = in_turn(ROUNDS, &mut ways)?;
     drop(ways);
     rows(&series)?;
     same("the script", &digests[0], "provision", &digests[1])
@@ -61,9 +64,10 @@ pub(crate) fn provision_on(
     image: &BaseImage,
     cache: &AptCache,
     workload: &Workload,
+    settle: Settle,
 ) -> Result<Brought, Box<dyn Error>> {
     let host = fresh(image, "first", cache)?;
-    let project = Project::new(workload, &[reach(&host)])?;
+    let project = Project::settling(workload, &[reach(&host)], settle)?;
     let time = run(&mut project.provision(&["apply", "--yes"]))?.time;
     project.is_converged()?;
     Ok(Brought {

@@ -14,7 +14,7 @@ use provision_rehearse::{
 use tempfile::TempDir;
 
 use crate::talk;
-use crate::workload::{Workload, project};
+use crate::workload::{Settle, Workload, project};
 
 /// The program that is measured, built as cargo builds benches: optimised.
 pub(crate) const PROVISION: &str = env!("CARGO_BIN_EXE_provision");
@@ -140,8 +140,12 @@ pub(crate) struct Project {
 
 impl Project {
     pub(crate) fn new(workload: &Workload, hosts: &[Reach]) -> Result<Self, Box<dyn Error>> {
+        Self::settling(workload, hosts, Settle::Default)
+    }
+
+    pub(crate) fn settling(workload: &Workload, hosts: &[Reach], settle: Settle) -> Result<Self, Box<dyn Error>> {
         let directory = tempfile::tempdir()?;
-        project(workload, hosts, directory.path())?;
+        project(workload, hosts, settle, directory.path())?;
         Ok(Self { directory })
     }
 

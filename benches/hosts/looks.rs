@@ -81,6 +81,13 @@ pub(crate) fn distance(host: &ThrowawayHost, workload: &Workload) -> Result<(), 
 
 /// All hosts at once.
 pub(crate) fn ten(hosts: &[ThrowawayHost], project: &Project) -> Result<(), Box<dyn Error>> {
+    let plan = run(&mut project.provision(&["plan"]))?;
+    if let Some(unseen) = hosts
+        .iter()
+        .find(|host| !plan.stdout.contains(&format!("{} ", host.name())))
+    {
+        return Err(format!("the plan says nothing of {}:\n{}", unseen.name(), plan.stdout).into());
+    }
     heading(&format!("{} converged hosts at once", hosts.len()))?;
     let ways = &mut [
         Way::new("ssh HOST true, all started at once", || {

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 
 pub(crate) use ansible::ansible;
 pub(crate) use digest::DIGEST;
-pub(crate) use project::project;
+pub(crate) use project::{Settle, project};
 pub(crate) use pyinfra::pyinfra;
 pub(crate) use script::script;
 

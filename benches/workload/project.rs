@@ -8,12 +8,21 @@ use std::path::Path;
 use super::{SHELL, SYSCTL_FILE, Workload};
 use crate::lab::Reach;
 
+/// How long a started service is watched before it counts as up. No other way to apply the workload watches at all.
+#[derive(Clone, Copy)]
+pub(crate) enum Settle {
+    /// As long as `provision` does of its own accord.
+    Default,
+    /// Not at all.
+    No,
+}
+
 /// Writes the project into `root`. The hosts are named as in `hosts`.
-pub(crate) fn project(workload: &Workload, hosts: &[Reach], root: &Path) -> io::Result<()> {
+pub(crate) fn project(workload: &Workload, hosts: &[Reach], settle: Settle, root: &Path) -> io::Result<()> {
     for directory in ["hosts", "modules", "files"] {
         fs::create_dir_all(root.join(directory))?;
     }
-    fs::write(root.join("modules/workload.toml"), module(workload))?;
+    fs::write(root.join("modules/workload.toml"), module(workload, settle))?;
     for file in &workload.files {
         fs::write(root.join("files").join(&file.local), &file.text)?;
     }
@@ -33,7 +42,7 @@ fn host_file(host: &Reach) -> String {
     )
 }
 
-fn module(workload: &Workload) -> String {
+fn module(workload: &Workload, settle: Settle) -> String {
     let mut text = format!("description = \"{} resources to measure with.\"\n", workload.len());
     // Writing to a String cannot fail.
     let mut line = |arguments: std::fmt::Arguments<'_>| {
@@ -87,6 +96,9 @@ fn module(workload: &Workload) -> String {
             "\n[units.\"{}\"]\nenabled = true\nactive = true",
             service.unit
         ));
+        if let Settle::No = settle {
+            line(format_args!("settle = \"0s\""));
+        }
         line(format_args!("text = \"\"\"\n{}\"\"\"", service.text));
     }
     text
