@@ -20,6 +20,7 @@ to be installed on a host: SSH as root, or as a user with passwordless sudo, is 
 
 const EXAMPLES: &str = "\
 Examples:
+  provision init fleet             begin: a small project in a new directory, to try at once
   provision check                  are the files right? contacts no host
   provision plan web-1             what would change on web-1, and why
   provision apply web-1            show that, ask, do it
@@ -179,6 +180,8 @@ pub enum Command {
     Drift(Drift),
     /// Show what a host should be: every resource, and where it is declared
     Show(Show),
+    /// Show why a host is as it is: every definition of an option or resource, and which counts
+    Why(Why),
     /// Show how hosts stand: last apply, failed units, probes
     Status(Status),
     /// Run one command on hosts
@@ -187,6 +190,21 @@ pub enum Command {
     Attach(Attach),
     /// Try a host file on a throwaway real host on this machine
     Rehearse(Rehearse),
+    /// Begin a project: a host, a module and what belongs to them
+    Init(Init),
+    /// Begin a host file or a module
+    #[command(subcommand, disable_help_subcommand = true)]
+    New(New),
+    /// Show what modules are for, and every option they have
+    Options(Options),
+    /// Explain an error's code, with an example
+    Explain(Explain),
+    /// Lay host files, groups and modules out alike
+    Fmt(Fmt),
+    /// Draw a host's resources, and what waits for what
+    Graph(Graph),
+    /// Write JSON Schemas for editors: completion, hover texts and checks as you type
+    Schema(Schema),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page, or write all of them to a directory
@@ -292,11 +310,35 @@ Contacts no host.
 Examples:
   provision show web-1
   provision show web-1 -v          with every attribute, and the text of files
+  provision show web-1 /etc/motd   one resource in full; also file:/etc/motd
   provision show web-1 --json")]
 pub struct Show {
     /// The host
     #[arg(value_name = "HOST")]
     pub host: String,
+    /// One of its resources: kind:name, or its name alone
+    #[arg(value_name = "PATH")]
+    pub path: Option<String>,
+}
+
+/// `why`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+PATH is an option (inotify.max_user_watches), a resource (file:/etc/motd, or /etc/motd alone), a key of one \
+(file:/etc/motd.text) or a module (inotify). The arrow is at the definition that counts; below it, what it was made \
+from. Contacts no host.
+
+Examples:
+  provision why web-1 inotify.max_user_watches
+  provision why web-1 sysctl.fs.inotify.max_user_watches
+  provision why web-1 /etc/motd --json")]
+pub struct Why {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub host: String,
+    /// What is asked about
+    #[arg(value_name = "PATH")]
+    pub path: String,
 }
 
 /// `status`.
@@ -386,6 +428,178 @@ pub struct Rehearse {
     /// How changes are shown.
     #[command(flatten)]
     pub diff: Diff,
+}
+
+/// `init`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Makes hosts/example.toml, modules/heartbeat.toml, files/, secrets.example/, README.md, .gitignore and .taplo.toml, each \
+with comments to learn from. Overwrites nothing: where one of them is there, nothing is made.
+
+Examples:
+  provision init fleet
+  cd fleet && provision check && sudo provision rehearse example")]
+pub struct Init {
+    /// The project's directory; it is made where it does not exist [default: this one]
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+}
+
+/// `new`.
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Overwrites nothing.
+
+Examples:
+  provision new host web-1 --address 192.0.2.10
+  provision new module nginx")]
+pub enum New {
+    /// Begin a host file: hosts/NAME.toml
+    Host(NewHost),
+    /// Begin a module: modules/NAME.toml
+    Module(NewModule),
+}
+
+/// `new host`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provision new host web-1 --address 192.0.2.10
+  provision new host web-2              reached as ~/.ssh/config says")]
+pub struct NewHost {
+    /// The host's name: a-z, 0-9 and \"-\"
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Its address or DNS name [default: its name, as ~/.ssh/config has it]
+    #[arg(long, value_name = "ADDRESS")]
+    pub address: Option<String>,
+}
+
+/// `new module`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provision new module nginx
+  provision new module net/dns          modules/net/dns.toml, imported as \"net/dns\"")]
+pub struct NewModule {
+    /// The module's name: a-z, 0-9, \"-\" and \"_\"; with \"/\" for a directory below modules/
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `options`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Made from the modules' own files. The page for a browser is one file that fetches nothing from elsewhere.
+
+Examples:
+  provision options                        every module
+  provision options inotify
+  provision options --html > options.html
+  provision options --markdown > MODULES.md")]
+pub struct Options {
+    /// The modules [default: all]
+    #[arg(value_name = "MODULE")]
+    pub modules: Vec<String>,
+    /// Print Markdown
+    #[arg(long, conflicts_with_all = ["html", "json"])]
+    pub markdown: bool,
+    /// Print one page for a browser, with a search field
+    #[arg(long, conflicts_with = "json")]
+    pub html: bool,
+}
+
+/// `explain`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every error has a code, such as E0305. What it means is told at length here, with a file that has the mistake and the \
+same file without it.
+
+Examples:
+  provision explain E0305
+  provision explain                 all codes")]
+pub struct Explain {
+    /// The code, as the error shows it [default: list all]
+    #[arg(value_name = "CODE")]
+    pub code: Option<String>,
+}
+
+/// `fmt`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Changes blanks, blank lines, line ends and where lists are broken; never a value, a comment or an order. A comma after a \
+list's last item keeps it at one item to a line. A file that is not TOML is told of and left as it is. With --check the \
+exit code is 1 where a file would change.
+
+Examples:
+  provision fmt                     every host file, group and module
+  provision fmt hosts/web-1.toml
+  provision fmt --check
+  provision fmt - < hosts/web-1.toml    to standard output, for editors")]
+pub struct Fmt {
+    /// Change nothing; name the files that would change
+    #[arg(long)]
+    pub check: bool,
+    /// The files, or - for standard input [default: all of hosts/, groups/, modules/]
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+}
+
+/// `graph`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Resources are numbered in the order in which a first apply would take them. Contacts no host.
+
+Examples:
+  provision graph web-1 --format svg > web-1.svg       look at it in any browser
+  provision graph web-1 --format mermaid               paste it into Markdown
+  provision graph web-1 | dot -Tpdf > web-1.pdf        with Graphviz")]
+pub struct Graph {
+    /// The host
+    #[arg(value_name = "HOST")]
+    pub host: String,
+    /// What to print: dot, mermaid or svg
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
+    pub format: GraphFormat,
+}
+
+/// How a graph is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Graphviz's language.
+    #[default]
+    Dot,
+    /// Mermaid's language.
+    Mermaid,
+    /// A drawing.
+    Svg,
+}
+
+/// `schema`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The schemas know this project's modules and their options, so make them anew when those change. taplo, and with it \
+\"Even Better TOML\" for VS Code, uses them for files that .taplo.toml in the project's root assigns to them (`provision \
+init` makes one), or whose first line names one:
+
+  #:schema ../.schema/host.json
+
+With --json they are printed in one document, and nothing is written.
+
+Examples:
+  provision schema
+  provision schema --out ~/schemas
+  provision schema --json | jq '.schemas[\"host.json\"]'")]
+pub struct Schema {
+    /// Where they go [default: .schema in the project's root]
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// `completions`.

@@ -126,19 +126,25 @@ fn resolve_those(
     root: &Path,
     wanted: impl FnOnce(&Project) -> Result<BTreeSet<HostName>, SelectError>,
 ) -> Result<Resolution, CommandError> {
+    project(root, |project, sources| {
+        let broken = project
+            .diagnostics
+            .iter()
+            .any(|found| found.severity == Severity::Error);
+        // A broken file may hide the very host or tag that is selected, so its errors come first, with all others.
+        let wanted = if broken { all(&project) } else { wanted(&project) }?;
+        Ok(resolve(project, sources, |host| wanted.contains(host)))
+    })?
+}
+
+/// What is made of the project as it is written, and of the sources it was read from.
+pub(super) fn project<T>(root: &Path, make: impl FnOnce(Project, &Sources<'_>) -> T) -> Result<T, CommandError> {
     let files = Local(LocalDirectory::of(root));
     let sources = Sources {
         config: load::config(root)?,
         files: &files,
     };
-    let project = parse(&sources.config);
-    let broken = project
-        .diagnostics
-        .iter()
-        .any(|found| found.severity == Severity::Error);
-    // A broken file may hide the very host or tag that is selected, so its errors come first, with all others.
-    let wanted = if broken { all(&project) } else { wanted(&project) }?;
-    Ok(resolve(project, &sources, |host| wanted.contains(host)))
+    Ok(make(parse(&sources.config), &sources))
 }
 
 /// The local files, as the language asks for them.

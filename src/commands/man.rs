@@ -39,11 +39,16 @@ fn write_all(directory: &Path) -> Result<(), CommandError> {
     let mut command = Cli::command();
     // Building spreads the global options to the subcommands, and gives them their full names.
     command.build();
-    for command in std::iter::once(&command).chain(command.get_subcommands()) {
-        let name = command.get_display_name().unwrap_or(command.get_name());
-        let path = directory.join(format!("{name}.1"));
-        let written = fs::write(&path, page(command.clone())?);
-        written.map_err(|source| CommandError::refused(WritePageError { path, source }))?;
-    }
-    Ok(())
+    write_each(&command, directory)
+}
+
+/// A command's page, and those of its own commands.
+fn write_each(command: &clap::Command, directory: &Path) -> Result<(), CommandError> {
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let path = directory.join(format!("{name}.1"));
+    let written = fs::write(&path, page(command.clone())?);
+    written.map_err(|source| CommandError::refused(WritePageError { path, source }))?;
+    command
+        .get_subcommands()
+        .try_for_each(|command| write_each(command, directory))
 }

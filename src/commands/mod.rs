@@ -7,14 +7,24 @@ mod check;
 mod completions;
 mod drift;
 mod exec;
+mod explain;
 mod fleet;
+mod fmt;
+mod graph;
+mod init;
 mod man;
+mod new;
+mod options;
 mod plan;
 mod rehearse;
+mod resource;
+mod schema;
 mod show;
+mod skeleton;
 mod status;
 mod survey;
 mod watch;
+mod why;
 
 use crate::cli::args::{Cli, Command};
 use crate::cli::exit::Exit;
@@ -34,10 +44,18 @@ pub async fn run(cli: Cli, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
         Command::Apply(args) => apply::run(root, &args, ui, stop).await,
         Command::Drift(args) => drift::run(root, &args, ui, stop).await,
         Command::Show(args) => show::run(root, &args, ui),
+        Command::Why(args) => why::run(root, &args, ui),
         Command::Status(args) => status::run(root, &args, ui, stop).await,
         Command::Exec(args) => exec::run(root, args, ui, stop).await,
         Command::Attach(args) => attach::run(root, &args, ui, stop).await,
         Command::Rehearse(args) => rehearse::run(root, &args, ui, stop).await,
+        Command::Init(args) => init::run(root, &args, ui),
+        Command::New(args) => new::run(root, &args, ui),
+        Command::Options(args) => options::run(root, &args, ui),
+        Command::Explain(args) => explain::run(&args, ui),
+        Command::Fmt(args) => fmt::run(root, &args, ui),
+        Command::Graph(args) => graph::run(root, &args, ui),
+        Command::Schema(args) => schema::run(root, &args, ui),
         Command::Completions(args) => Ok(completions::run(&args, ui)),
         Command::Man(args) => man::run(&args, ui),
     }

@@ -1,8 +1,9 @@
-//! `provision show HOST`: what a host should be. It contacts no host.
+//! `provision show HOST [PATH]`: what a host should be, or one resource of it in full. It contacts no host.
 
 use std::path::Path;
 
 use super::fleet::Fleet;
+use super::resource::find;
 use crate::cli::args::Show as Args;
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
@@ -12,10 +13,18 @@ use crate::report::show;
 /// Runs the command.
 pub(super) fn run(root: Option<&Path>, args: &Args, ui: &Ui) -> Result<Exit, CommandError> {
     let desired = Fleet::load_one(root, &args.host, ui)?;
-    if ui.json() {
-        ui.result(&show::show_json(&desired));
-    } else {
-        ui.result(&show::show_text(&desired, ui.verbose(), ui.results()));
-    }
+    let text = match &args.path {
+        None if ui.json() => show::show_json(&desired),
+        None => show::show_text(&desired, ui.verbose(), ui.results()),
+        Some(path) => {
+            let (id, resource) = find(&desired, path)?;
+            if ui.json() {
+                show::resource_json(&desired, id, resource)
+            } else {
+                show::resource_text_in_full(&desired, id, resource, ui.results())
+            }
+        }
+    };
+    ui.result(&text);
     Ok(Exit::Done)
 }

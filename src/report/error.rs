@@ -89,9 +89,9 @@ impl From<SelectError> for CommandError {
 impl From<LoadError> for CommandError {
     fn from(error: LoadError) -> Self {
         let hint = match &error {
-            LoadError::NoProject { .. } => {
-                Some("a project is a directory with hosts/ in it; name one with --root DIR, or make one: mkdir hosts")
-            }
+            LoadError::NoProject { .. } => Some(
+                "a project is a directory with hosts/ in it; name one with --root DIR, or make one with `provision init`",
+            ),
             LoadError::Read { .. } => None,
         };
         Self {

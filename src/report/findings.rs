@@ -1,7 +1,7 @@
 //! What is wrong with the project's files, for people and programs. The words and the underlined lines are the
 //! language's own; only the sentence that sums them up is worded here.
 
-use provision_core::config::{Severity, render, to_json};
+use provision_core::config::{Diagnostic, Project, Severity, SourceMap, render, to_json};
 use provision_core::resolve::Resolution;
 
 use serde_json::json;
@@ -16,21 +16,37 @@ use crate::cli::ui::Ui;
 /// Every finding, with its line underlined.
 #[must_use]
 pub fn text(resolution: &Resolution, ui: &Ui) -> String {
+    those(&resolution.diagnostics, &resolution.sources, ui)
+}
+
+/// Every finding about files themselves, whatever the host.
+#[must_use]
+pub fn project_text(project: &Project, ui: &Ui) -> String {
+    those(&project.diagnostics, &project.sources, ui)
+}
+
+fn those(found: &[Diagnostic], sources: &SourceMap, ui: &Ui) -> String {
     let coloured = ui.talk() != super::Palette::PLAIN;
-    render(&resolution.diagnostics, &resolution.sources, coloured, ui.width())
+    render(found, sources, coloured, ui.width())
 }
 
 /// The findings as what ends a command.
 #[must_use]
 pub fn error(resolution: &Resolution, ui: &Ui) -> CommandError {
-    let errors = resolution
-        .diagnostics
-        .iter()
-        .filter(|found| found.severity == Severity::Error)
-        .count();
+    ending(&resolution.diagnostics, &resolution.sources, ui)
+}
+
+/// The findings about files themselves as what ends a command.
+#[must_use]
+pub fn project_error(project: &Project, ui: &Ui) -> CommandError {
+    ending(&project.diagnostics, &project.sources, ui)
+}
+
+fn ending(found: &[Diagnostic], sources: &SourceMap, ui: &Ui) -> CommandError {
+    let errors = found.iter().filter(|found| found.severity == Severity::Error).count();
     let sum = format!("{}; no host was contacted", words::count(errors, "error"));
     let word = paint(ui.talk().error(), "error:");
-    let findings = format!("{}\n{word} {sum}\n", text(resolution, ui));
+    let findings = format!("{}\n{word} {sum}\n", those(found, sources, ui));
     CommandError {
         findings: Some(findings),
         ..CommandError::refused(sum)

@@ -3,7 +3,9 @@
 
 use std::fmt::Write as _;
 
-use provision_core::model::{Connection, Dependency, DependencyReason, Desired, Kind, Machine, Resource, Spec};
+use provision_core::model::{
+    Connection, Dependency, DependencyReason, Desired, Kind, Machine, Resource, ResourceId, Spec,
+};
 use serde_json::{Map, Value, json};
 
 use super::columns::{columns, indented};
@@ -41,8 +43,57 @@ pub fn show_text(desired: &Desired, verbose: bool, palette: Palette) -> String {
     text
 }
 
+/// One resource in full: where it is declared, every attribute, what it waits for and what waits for it, its text.
+#[must_use]
+pub fn resource_text_in_full(desired: &Desired, id: &ResourceId, resource: &Resource, palette: Palette) -> String {
+    let origin = paint(palette.faint(), words::safe(&resource.origin.to_string()));
+    let mut text = format!("{}  {origin}\n", paint(palette.title(), words::id(id)));
+    text += &resource_text(desired, resource, true);
+    for (other, _) in waiting(desired, id) {
+        text += &indented(INDENT, &format!("comes before {}", words::id(other)));
+    }
+    text
+}
+
+/// What waits for a resource.
+fn waiting<'a>(desired: &'a Desired, id: &'a ResourceId) -> impl Iterator<Item = (&'a ResourceId, &'a Dependency)> {
+    let all = desired.resources.iter();
+    let all = all.flat_map(|(other, resource)| resource.depends.iter().map(move |dependency| (other, dependency)));
+    all.filter(move |(_, dependency)| dependency.on == *id)
+}
+
+/// One resource as programs read it.
+#[must_use]
+pub fn resource_json(desired: &Desired, id: &ResourceId, resource: &Resource) -> String {
+    let dependents: Vec<_> = waiting(desired, id)
+        .map(|(other, dependency)| Dependency {
+            on: other.clone(),
+            reason: dependency.reason,
+        })
+        .collect();
+    let text = match &resource.spec {
+        Spec::File(spec) => desired
+            .blobs
+            .get(&spec.content.sha256)
+            .and_then(|blob| shown(spec, blob.bytes())),
+        _ => None,
+    };
+    document(&json!({
+        "format_version": FORMAT_VERSION,
+        "command": "show",
+        "version": env!("CARGO_PKG_VERSION"),
+        "host": desired.host,
+        "id": id,
+        "resource": resource,
+        "dependents": dependents,
+        "text": text,
+    }))
+}
+
+/// What stands before everything that is said of a resource.
+const INDENT: &str = "        ";
+
 fn resource_text(desired: &Desired, resource: &Resource, verbose: bool) -> String {
-    const INDENT: &str = "        ";
     let mut text = String::new();
     if verbose {
         let rows: Vec<_> = attributes(&resource.spec)

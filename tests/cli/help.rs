@@ -7,16 +7,24 @@ use provision::cli::args::Cli;
 
 use crate::project::Project;
 
-const COMMANDS: [&str; 11] = [
+const COMMANDS: [&str; 19] = [
     "check",
     "plan",
     "apply",
     "drift",
     "show",
+    "why",
     "status",
     "exec",
     "attach",
     "rehearse",
+    "init",
+    "new",
+    "options",
+    "explain",
+    "fmt",
+    "graph",
+    "schema",
     "completions",
     "man",
 ];
@@ -47,7 +55,9 @@ fn every_command_has_help_with_an_example() {
 fn the_examples_in_the_help_are_command_lines_that_parse() {
     let project = Project::new();
     let mut tried = 0;
-    for args in std::iter::once(vec!["--help"]).chain(COMMANDS.map(|command| vec![command, "--help"])) {
+    let below = [vec!["new", "host", "--help"], vec!["new", "module", "--help"]];
+    let all = COMMANDS.map(|command| vec![command, "--help"]).into_iter().chain(below);
+    for args in std::iter::once(vec!["--help"]).chain(all) {
         let help = project.run(&args).expect(0).stdout;
         for example in help.lines().filter(|line| line.starts_with("  provision ")) {
             let parsed = Cli::try_parse_from(words(example));
@@ -67,7 +77,7 @@ fn words(line: &str) -> Vec<String> {
         blanks = if c == ' ' && !quoted { blanks + 1 } else { 0 };
         match c {
             '\'' => quoted = !quoted,
-            '|' | '>' if !quoted => break,
+            '|' | '>' | '<' | '&' if !quoted => break,
             ' ' if blanks == 3 => break,
             ' ' if !quoted => words.push(String::new()),
             c => words.last_mut().unwrap().push(c),
@@ -91,6 +101,12 @@ fn a_wrong_command_line_is_64_and_suggests() {
             "64 lower-case hexadecimal digits",
         ),
         (&["-q", "-v", "check"], "cannot be used with"),
+        (&["options", "--html", "--json"], "cannot be used with"),
+        (
+            &["graph", "web-1", "--format", "png"],
+            "possible values: dot, mermaid, svg",
+        ),
+        (&["new", "hots", "x"], "'host'"),
         (&[], "Usage: provision"),
     ] {
         let ran = project.run(args).expect(64);
@@ -132,6 +148,8 @@ fn the_manual_has_a_page_for_every_command() {
         let page = std::fs::read_to_string(project.path().join(format!("provision-{command}.1"))).unwrap();
         assert!(page.contains(&format!(".TH provision-{command} 1")), "{command}");
     }
+    let page = std::fs::read_to_string(project.path().join("provision-new-host.1")).unwrap();
+    assert!(page.contains("--address") || page.contains("\\-\\-address"), "{page}");
     let none = project.run(&["man", "./none"]).expect(1);
     assert!(
         none.stderr.contains("cannot write the manual page ./none/provision.1"),

@@ -4,8 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod apply;
+mod begin;
 mod check;
+mod fmt;
 mod help;
+mod language;
 mod output;
 mod project;
 mod reach;
+mod schema;
+mod validate;

@@ -1,0 +1,433 @@
+//! An example for each code: small projects, one that is refused with that code alone, and the same put right.
+//! The tests hold both to that, so that no example can lie.
+
+use provision_core::config::Code;
+
+/// A file of a project: its path, and its bytes.
+pub(super) type Part = (&'static str, &'static [u8]);
+
+/// What is wrong, and the same put right.
+#[derive(Clone, Copy)]
+pub(super) struct Example {
+    pub(super) wrong: &'static [Part],
+    pub(super) right: &'static [Part],
+}
+
+/// The example of a code.
+pub(super) fn example(code: Code) -> Option<Example> {
+    let row = EXAMPLES.iter().find(|(of, ..)| *of == code);
+    row.map(|&(_, wrong, right)| Example { wrong, right })
+}
+
+/// A host that does nothing but use the module `web`.
+const USES_WEB: Part = ("hosts/web-1.toml", b"imports = [\"web\"]\n");
+
+const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
+    (
+        Code::Syntax,
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\ntext = \"welcome\n")],
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\ntext = \"welcome\\n\"\n")],
+    ),
+    (
+        Code::NotText,
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\ntext = \"caf\xe9\\n\"\n")],
+        &[("hosts/web-1.toml", "[files.\"/etc/motd\"]\ntext = \"café\\n\"\n".as_bytes())],
+    ),
+    (
+        Code::UnknownKey,
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\ntext = \"welcome\\n\"\nonwer = \"root\"\n")],
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\ntext = \"welcome\\n\"\nowner = \"root\"\n")],
+    ),
+    (
+        Code::WrongType,
+        &[("hosts/web-1.toml", b"[units.\"nginx.service\"]\nenabled = \"yes\"\n")],
+        &[("hosts/web-1.toml", b"[units.\"nginx.service\"]\nenabled = true\n")],
+    ),
+    (
+        Code::InvalidValue,
+        &[("hosts/web-1.toml", b"[directories.\"/srv/web\"]\nmode = \"0789\"\n")],
+        &[("hosts/web-1.toml", b"[directories.\"/srv/web\"]\nmode = \"0750\"\n")],
+    ),
+    (
+        Code::MissingKey,
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\nmode = \"0644\"\n")],
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\nmode = \"0644\"\ntext = \"welcome\\n\"\n")],
+    ),
+    (
+        Code::ConflictingKeys,
+        &[
+            ("hosts/web-1.toml", b"[files.\"/etc/motd\"]\ntext = \"welcome\\n\"\nfile = \"motd\"\n"),
+            ("files/motd", b"welcome\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"[files.\"/etc/motd\"]\nfile = \"motd\"\n"),
+            ("files/motd", b"welcome\n"),
+        ],
+    ),
+    (
+        Code::FileName,
+        &[("hosts/Web_1.toml", b"[packages]\ncurl = \"present\"\n")],
+        &[("hosts/web-1.toml", b"[packages]\ncurl = \"present\"\n")],
+    ),
+    (
+        Code::UnknownModule,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"ngnix\"]\n"),
+            ("modules/nginx.toml", b"[packages]\nnginx = \"present\"\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"nginx\"]\n"),
+            ("modules/nginx.toml", b"[packages]\nnginx = \"present\"\n"),
+        ],
+    ),
+    (
+        Code::ImportCycle,
+        &[
+            USES_WEB,
+            ("modules/web.toml", b"imports = [\"certificates\"]\n"),
+            ("modules/certificates.toml", b"imports = [\"web\"]\n"),
+        ],
+        &[
+            USES_WEB,
+            ("modules/web.toml", b"imports = [\"certificates\"]\n"),
+            ("modules/certificates.toml", b"[packages]\nca-certificates = \"present\"\n"),
+        ],
+    ),
+    (
+        Code::UnknownOption,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nprot = 8080\n"),
+            ("modules/web.toml", b"[options.port]\ntype = \"port\"\ndefault = 80\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nport = 8080\n"),
+            ("modules/web.toml", b"[options.port]\ntype = \"port\"\ndefault = 80\n"),
+        ],
+    ),
+    (
+        Code::NotImported,
+        &[
+            ("hosts/web-1.toml", b"[set.web]\nport = 8080\n"),
+            ("modules/web.toml", b"[options.port]\ntype = \"port\"\ndefault = 80\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nport = 8080\n"),
+            ("modules/web.toml", b"[options.port]\ntype = \"port\"\ndefault = 80\n"),
+        ],
+    ),
+    (
+        Code::MissingOption,
+        &[
+            USES_WEB,
+            ("modules/web.toml", b"[options.user]\ntype = \"string\"\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nuser = \"www-data\"\n"),
+            ("modules/web.toml", b"[options.user]\ntype = \"string\"\n"),
+        ],
+    ),
+    (
+        Code::OutOfBounds,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nworkers = 0\n"),
+            ("modules/web.toml", b"[options.workers]\ntype = \"integer\"\ndefault = 4\nmin = 1\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nworkers = 1\n"),
+            ("modules/web.toml", b"[options.workers]\ntype = \"integer\"\ndefault = 4\nmin = 1\n"),
+        ],
+    ),
+    (
+        Code::ConflictingValues,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"shop\"]\n\n[set.web]\nport = 8080\n"),
+            ("modules/shop.toml", b"imports = [\"web\"]\n\n[set.web]\nport = 80\n"),
+            ("modules/web.toml", b"[options.port]\ntype = \"port\"\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"shop\"]\n\n[set.web]\nport = 8080\n"),
+            ("modules/shop.toml", b"imports = [\"web\"]\n\n[default.web]\nport = 80\n"),
+            ("modules/web.toml", b"[options.port]\ntype = \"port\"\n"),
+        ],
+    ),
+    (
+        Code::BadOption,
+        &[("modules/web.toml", b"[options.port]\ntype = \"port\"\ndefault = 80\nmin = 1024\n")],
+        &[("modules/web.toml", b"[options.port]\ntype = \"port\"\ndefault = 8080\nmin = 1024\n")],
+    ),
+    (
+        Code::OptionCycle,
+        &[
+            USES_WEB,
+            (
+                "modules/web.toml",
+                b"[options.root]\ntype = \"path\"\ndefault = \"{{ logs }}/..\"\n\n[options.logs]\ntype = \"path\"\ndefault = \"{{ root }}/logs\"\n",
+            ),
+        ],
+        &[
+            USES_WEB,
+            (
+                "modules/web.toml",
+                b"[options.root]\ntype = \"path\"\ndefault = \"/srv/web\"\n\n[options.logs]\ntype = \"path\"\ndefault = \"{{ root }}/logs\"\n",
+            ),
+        ],
+    ),
+    (
+        Code::AssertionFailed,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nuser = \"root\"\n"),
+            (
+                "modules/web.toml",
+                b"[options.user]\ntype = \"string\"\n\n[[assert]]\nthat = \"user != 'root'\"\nmessage = \"the web server must not run as root\"\n",
+            ),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nuser = \"www-data\"\n"),
+            (
+                "modules/web.toml",
+                b"[options.user]\ntype = \"string\"\n\n[[assert]]\nthat = \"user != 'root'\"\nmessage = \"the web server must not run as root\"\n",
+            ),
+        ],
+    ),
+    (
+        Code::Instances,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"bot\"]\n\n[set.bot]\nport = 9000\n\n[set.bot.personal]\n"),
+            (
+                "modules/bot.toml",
+                b"instances = true\n\n[options.port]\ntype = \"port\"\ndefault = 8080\n\n[directories.\"/srv/{{ instance }}\"]\n",
+            ),
+        ],
+        &[
+            (
+                "hosts/web-1.toml",
+                b"imports = [\"bot\"]\n\n[set.bot.personal]\nport = 9000\n",
+            ),
+            (
+                "modules/bot.toml",
+                b"instances = true\n\n[options.port]\ntype = \"port\"\ndefault = 8080\n\n[directories.\"/srv/{{ instance }}\"]\n",
+            ),
+        ],
+    ),
+    (
+        Code::UnknownHost,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\ndatabase = \"bd-1\"\n"),
+            ("hosts/db-1.toml", b"[packages]\npostgresql = \"present\"\n"),
+            ("modules/web.toml", b"[options.database]\ntype = \"host\"\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\ndatabase = \"db-1\"\n"),
+            ("hosts/db-1.toml", b"[packages]\npostgresql = \"present\"\n"),
+            ("modules/web.toml", b"[options.database]\ntype = \"host\"\n"),
+        ],
+    ),
+    (
+        Code::TemplateSyntax,
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\ntext = \"this is {{ host.name }\\n\"\n")],
+        &[("hosts/web-1.toml", b"[files.\"/etc/motd\"]\ntext = \"this is {{ host.name }}\\n\"\n")],
+    ),
+    (
+        Code::UnknownVariable,
+        &[
+            USES_WEB,
+            (
+                "modules/web.toml",
+                b"[options.port]\ntype = \"port\"\ndefault = 80\n\n[files.\"/etc/web.conf\"]\ntext = \"listen {{ prot }}\\n\"\n",
+            ),
+        ],
+        &[
+            USES_WEB,
+            (
+                "modules/web.toml",
+                b"[options.port]\ntype = \"port\"\ndefault = 80\n\n[files.\"/etc/web.conf\"]\ntext = \"listen {{ port }}\\n\"\n",
+            ),
+        ],
+    ),
+    (
+        Code::TemplateFailed,
+        &[(
+            "hosts/web-1.toml",
+            b"[files.\"/etc/motd\"]\ntext = \"{{ host.name + 1 }}\\n\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[files.\"/etc/motd\"]\ntext = \"{{ host.name ~ 1 }}\\n\"\n",
+        )],
+    ),
+    (
+        Code::RenderedType,
+        &[
+            USES_WEB,
+            (
+                "modules/web.toml",
+                b"[options.name]\ntype = \"string\"\ndefault = \"shop\"\n\n[users.web]\nuid = \"{{ name }}\"\n",
+            ),
+        ],
+        &[
+            USES_WEB,
+            (
+                "modules/web.toml",
+                b"[options.uid]\ntype = \"integer\"\ndefault = 950\n\n[users.web]\nuid = \"{{ uid }}\"\n",
+            ),
+        ],
+    ),
+    (
+        Code::TemplateLimit,
+        &[(
+            "hosts/web-1.toml",
+            b"[files.\"/etc/numbers\"]\ntext = \"{% for n in range(end=100000000) %}{{ n }} {% endfor %}\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[files.\"/etc/numbers\"]\ntext = \"{% for n in range(end=100) %}{{ n }} {% endfor %}\"\n",
+        )],
+    ),
+    (
+        Code::DeclaredTwice,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[files.\"/etc/motd\"]\ntext = \"welcome\\n\"\n"),
+            ("modules/web.toml", b"[files.\"/etc/motd\"]\ntext = \"a web server\\n\"\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nmotd = \"welcome\\n\"\n"),
+            (
+                "modules/web.toml",
+                b"[options.motd]\ntype = \"string\"\ndefault = \"a web server\\n\"\n\n[files.\"/etc/motd\"]\ntext = \"{{ motd }}\"\n",
+            ),
+        ],
+    ),
+    (
+        Code::TwoOwners,
+        &[(
+            "hosts/web-1.toml",
+            b"[directories.\"/srv/web\"]\n\n[symlinks.\"/srv/web\"]\ntarget = \"/var/www\"\n",
+        )],
+        &[("hosts/web-1.toml", b"[symlinks.\"/srv/web\"]\ntarget = \"/var/www\"\n")],
+    ),
+    (
+        Code::BelowFile,
+        &[(
+            "hosts/web-1.toml",
+            b"[symlinks.\"/srv/web\"]\ntarget = \"/var/www\"\n\n[files.\"/srv/web/index.html\"]\ntext = \"welcome\\n\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[symlinks.\"/srv/web\"]\ntarget = \"/var/www\"\n\n[files.\"/var/www/index.html\"]\ntext = \"welcome\\n\"\n",
+        )],
+    ),
+    (
+        Code::LocalFile,
+        &[
+            ("hosts/web-1.toml", b"[files.\"/etc/motd\"]\nfile = \"motd.text\"\n"),
+            ("files/motd.txt", b"welcome\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"[files.\"/etc/motd\"]\nfile = \"motd.txt\"\n"),
+            ("files/motd.txt", b"welcome\n"),
+        ],
+    ),
+    (
+        Code::UnknownResource,
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"nginx.service\"]\nactive = true\nafter = [\"package:ngnix\"]\n\n[packages]\nnginx = \"present\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"nginx.service\"]\nactive = true\nafter = [\"package:nginx\"]\n\n[packages]\nnginx = \"present\"\n",
+        )],
+    ),
+    (
+        Code::DependencyCycle,
+        &[(
+            "hosts/web-1.toml",
+            b"[commands.fetch]\nrun = [\"/usr/bin/fetch\"]\ncreates = \"/srv/a\"\nafter = [\"command:build\"]\n\n[commands.build]\nrun = [\"/usr/bin/make\"]\ncreates = \"/srv/b\"\nafter = [\"command:fetch\"]\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[commands.fetch]\nrun = [\"/usr/bin/fetch\"]\ncreates = \"/srv/a\"\n\n[commands.build]\nrun = [\"/usr/bin/make\"]\ncreates = \"/srv/b\"\nafter = [\"command:fetch\"]\n",
+        )],
+    ),
+    (
+        Code::LatestVersion,
+        &[("hosts/web-1.toml", b"[packages]\nnginx = \"latest\"\n")],
+        &[("hosts/web-1.toml", b"[packages]\nnginx = \"present\"\n")],
+    ),
+    (
+        Code::PortTwice,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[ports]\nmetrics = 8080\n"),
+            ("modules/web.toml", b"[ports.http]\nport = 8080\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[ports]\nmetrics = 9090\n"),
+            ("modules/web.toml", b"[ports.http]\nport = 8080\n"),
+        ],
+    ),
+    (
+        Code::IdTwice,
+        &[("hosts/web-1.toml", b"[users.ada]\nuid = 1500\n\n[users.grace]\nuid = 1500\n")],
+        &[("hosts/web-1.toml", b"[users.ada]\nuid = 1500\n\n[users.grace]\nuid = 1501\n")],
+    ),
+    (
+        Code::TooMuch,
+        &[("hosts/web-1.toml", b"[directories.\"/srv/{{ item }}\"]\neach = \"range(end=100000)\"\n")],
+        &[("hosts/web-1.toml", b"[directories.\"/srv/{{ item }}\"]\neach = \"range(end=100)\"\n")],
+    ),
+    (
+        Code::TwoMachines,
+        &[(
+            "hosts/web-1.toml",
+            b"[hetzner]\ntype = \"cx23\"\nlocation = \"fsn1\"\nimage = \"debian-12\"\n\n[aws]\ntype = \"t4g.small\"\nregion = \"eu-central-1\"\nimage = \"debian-12\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[hetzner]\ntype = \"cx23\"\nlocation = \"fsn1\"\nimage = \"debian-12\"\n",
+        )],
+    ),
+    (
+        Code::Deprecated,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nlisten = 8080\n"),
+            (
+                "modules/web.toml",
+                b"[options.port]\ntype = \"port\"\ndefault = 80\n\n[options.listen]\ntype = \"port\"\nrequired = false\nreplaced_by = \"port\"\n",
+            ),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[set.web]\nport = 8080\n"),
+            (
+                "modules/web.toml",
+                b"[options.port]\ntype = \"port\"\ndefault = 80\n\n[options.listen]\ntype = \"port\"\nrequired = false\nreplaced_by = \"port\"\n",
+            ),
+        ],
+    ),
+    (
+        Code::UnknownUser,
+        &[("hosts/web-1.toml", b"[users.web]\n\n[directories.\"/srv/web\"]\nowner = \"wbe\"\n")],
+        &[("hosts/web-1.toml", b"[users.web]\n\n[directories.\"/srv/web\"]\nowner = \"web\"\n")],
+    ),
+    (
+        Code::NoInstance,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"bot\"]\n"),
+            ("modules/bot.toml", b"instances = true\n\n[directories.\"/srv/{{ instance }}\"]\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"bot\"]\n\n[set.bot.personal]\n"),
+            ("modules/bot.toml", b"instances = true\n\n[directories.\"/srv/{{ instance }}\"]\n"),
+        ],
+    ),
+    (
+        Code::UnusedGroup,
+        &[
+            ("groups/wbe.toml", b"[packages]\nnginx = \"present\"\n"),
+            ("hosts/web-1.toml", b"[host]\ntags = [\"web\"]\n"),
+        ],
+        &[
+            ("groups/web.toml", b"[packages]\nnginx = \"present\"\n"),
+            ("hosts/web-1.toml", b"[host]\ntags = [\"web\"]\n"),
+        ],
+    ),
+];

@@ -1,0 +1,115 @@
+//! The schema of resources' tables, made from the language's table of fields.
+
+use provision_core::config::{Shape, fields};
+use provision_core::model::Kind;
+use serde_json::{Value, json};
+
+use super::{about, integer, list_of, or_template, table, text, text_or_template};
+
+/// The table of each kind.
+pub(super) fn tables() -> impl Iterator<Item = (String, Value)> {
+    Kind::ALL
+        .into_iter()
+        .map(|kind| (kind.table().to_owned(), resources(kind)))
+}
+
+fn resources(kind: Kind) -> Value {
+    let own = fields(kind)
+        .iter()
+        .map(|field| (field.name, about(shape(field.shape), field.doc)));
+    let full = table(one(kind), own.collect(), &[]);
+    let resource = match short(kind) {
+        None => full,
+        Some(field) => {
+            let value = fields(kind).iter().find(|other| other.name == field);
+            let value = value.map_or_else(text, |field| about(shape(field.shape), field.doc));
+            json!({ "anyOf": [value, full] })
+        }
+    };
+    json!({
+        "type": "object",
+        "description": all(kind),
+        "additionalProperties": resource,
+    })
+}
+
+/// The field that `NAME = value` gives, where a kind has such a form.
+const fn short(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Package => Some("version"),
+        Kind::Sysctl => Some("value"),
+        Kind::File
+        | Kind::Directory
+        | Kind::Symlink
+        | Kind::Unit
+        | Kind::User
+        | Kind::Group
+        | Kind::Command
+        | Kind::Probe => None,
+    }
+}
+
+/// What a table of the kind holds.
+const fn all(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Group => "Groups of users, by name.",
+        Kind::User => "Users, by name.",
+        Kind::Package => "Distribution packages, by name: curl = \"present\".",
+        Kind::Directory => "Directories, by absolute path.",
+        Kind::File => "Files, by absolute path.",
+        Kind::Symlink => "Symbolic links, by absolute path.",
+        Kind::Sysctl => "Kernel parameters, by key in quotes: \"net.ipv4.ip_forward\" = 1.",
+        Kind::Command => "Commands with a guard that says when there is nothing to do, by a name of your own.",
+        Kind::Unit => "systemd units, by full name in quotes: [units.\"nginx.service\"].",
+        Kind::Probe => "Health checks, by a name of your own; an apply waits until they pass.",
+    }
+}
+
+const fn one(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Group => "A group of users.",
+        Kind::User => "A user.",
+        Kind::Package => "A distribution package.",
+        Kind::Directory => "A directory.",
+        Kind::File => "A file; its content is `text`, `file` or `template`.",
+        Kind::Symlink => "A symbolic link.",
+        Kind::Sysctl => "A kernel parameter.",
+        Kind::Command => "A command; its guard is `creates` or `unless`.",
+        Kind::Unit => "A systemd unit.",
+        Kind::Probe => "A health check: `http`, `tcp` or `unit`.",
+    }
+}
+
+fn shape(shape: Shape) -> Value {
+    match shape {
+        Shape::Text => text(),
+        Shape::Bool => or_template(json!({ "type": "boolean" })),
+        Shape::Uint => or_template(integer(0, i64::from(u32::MAX))),
+        Shape::Status => or_template(integer(0, i64::from(u16::MAX))),
+        Shape::Port => or_template(integer(1, i64::from(u16::MAX))),
+        Shape::Path => text_or_template("^/"),
+        Shape::Mode => text_or_template("^[0-7]{3,4}$"),
+        Shape::Duration => text_or_template("^ *[0-9]+ *(ms|s|sec|min|m|h|d) *$"),
+        Shape::OnChange => or_template(json!({ "type": "string", "enum": ["restart", "reload", "nothing"] })),
+        Shape::Unit => text_or_template(r"^[^-].*\.[a-z]+$"),
+        Shape::User | Shape::Owner => text_or_template("^[A-Za-z0-9_]"),
+        Shape::Url => text_or_template("^http://"),
+        Shape::Address => text_or_template(":[0-9]+$"),
+        Shape::LocalPath => text_or_template("^[^/]"),
+        Shape::TextOrInteger => json!({ "type": ["string", "integer"] }),
+        Shape::Texts => or_template(list_of(text())),
+        Shape::Arguments => {
+            let mut list = list_of(text());
+            list["minItems"] = json!(1);
+            or_template(list)
+        }
+        Shape::Users => or_template(list_of(text_or_template("^[A-Za-z_]"))),
+        Shape::Ids => {
+            let kinds = Kind::ALL.map(Kind::name).join("|");
+            or_template(list_of(text_or_template(&format!("^({kinds}):."))))
+        }
+        Shape::Expression => json!({ "type": ["string", "boolean"] }),
+        Shape::Each => json!({ "type": ["array", "object", "string"] }),
+        Shape::TextTable => json!({ "type": "object", "additionalProperties": text() }),
+    }
+}
