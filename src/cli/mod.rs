@@ -9,7 +9,7 @@ pub mod ui;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::args::Cli;
 use self::exit::Exit;
@@ -53,9 +53,11 @@ pub fn main() -> ExitCode {
 /// Runs the command; the second Ctrl-C leaves it at once.
 async fn until_interrupted(cli: Cli, ui: &Ui) -> Exit {
     let (handle, stop) = switch();
+    // Caught before anything is begun: a Ctrl-C of the first moment is one, too.
+    let signals = signal(SignalKind::interrupt()).and_then(|first| Ok((first, signal(SignalKind::terminate())?)));
     tokio::select! {
         exit = run(cli, ui, &stop) => exit,
-        () = second_interrupt(handle) => Exit::Interrupted,
+        () = second_interrupt(signals.ok(), handle) => Exit::Interrupted,
     }
 }
 
@@ -72,9 +74,8 @@ fn tell(ui: &Ui, error: &CommandError) -> Exit {
 }
 
 /// Asks everything to stop at the first signal, and returns at the second.
-async fn second_interrupt(handle: StopSwitch) {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-    else {
+async fn second_interrupt(signals: Option<(Signal, Signal)>, handle: StopSwitch) {
+    let Some((mut interrupt, mut terminate)) = signals else {
         // Without handlers the signals' default action ends the process, which hosts survive as well.
         return std::future::pending().await;
     };

@@ -32,9 +32,11 @@ pub(super) async fn run(root: Option<&Path>, args: Args, ui: &Ui, stop: &Stop) -
     let mut exits = Vec::new();
     loop {
         let event = tokio::select! {
-            event = events.recv() => event,
+            // First: a host that was stopped must not pass for one that was not reached.
+            biased;
             // A command has no journal to come back to: what it did so far is not known.
             () = stop.wait() => return Ok(Exit::Interrupted),
+            event = events.recv() => event,
         };
         match event {
             Some(Event::Progress { host, progress }) if ui.json() => {

@@ -29,8 +29,10 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
     let looks = drive::look(probed, &options, stop);
     let both = async { tokio::join!(collect(reports, Some(&mut view)), collect(looks, None)) };
     let (reports, mut looks) = tokio::select! {
-        both = both => both,
+        // First: a host that was stopped must not pass for one that was not reached.
+        biased;
         () = stop.wait() => return Err(CommandError::interrupted()),
+        both = both => both,
     };
     drop(view);
     let statuses: BTreeMap<_, _> = reports

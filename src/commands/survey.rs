@@ -61,8 +61,10 @@ impl Survey {
         let mut found = BTreeMap::new();
         loop {
             let event = tokio::select! {
-                event = events.recv() => event,
+                // First: a host that was stopped must not pass for one that was not reached.
+                biased;
                 () = stop.wait() => return Err(CommandError::interrupted()),
+                event = events.recv() => event,
             };
             match event {
                 Some(Event::Progress { host, progress }) => view.progress(&host, &progress),

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use provision_core::model::RunPhase;
 use provision_rehearse::{Direction, Effect, Fault, Link, LinkOptions};
 
-use super::running::until;
+use super::running::{note, until};
 use super::scene::{assert_is, comes_to_gate, gated, open, phase, runs, start};
 use crate::lab::Lab;
 
@@ -96,10 +96,7 @@ fn a_run_whose_link_is_cut_goes_on_and_is_found_again() {
     link.heal();
     let healed = Instant::now();
     let ran = running.ends().expect(0);
-    println!(
-        "re-attached and told {} ms after the link was back",
-        healed.elapsed().as_millis()
-    );
+    note("told after the link was back", healed);
     assert!(healed.elapsed() < Duration::from_secs(10), "{}", ran.told());
     assert!(ran.stdout.contains("changed"), "{}", ran.told());
     assert_is(&lab, "new");
@@ -119,30 +116,24 @@ fn a_link_that_swallows_everything_is_noticed_and_costs_bounded_time() {
                 phase(&lab) == Some(RunPhase::Confirmed)
             });
             running.says("connection lost");
-            println!("a black hole was noticed after {} ms", dark.elapsed().as_millis());
+            note("a black hole was noticed", dark);
             assert!(dark.elapsed() < Duration::from_secs(30));
             link.heal();
             let healed = Instant::now();
             let ran = running.ends().expect(0);
-            println!(
-                "re-attached and told {} ms after the black hole",
-                healed.elapsed().as_millis()
-            );
+            note("told after the black hole", healed);
             assert!(healed.elapsed() < Duration::from_secs(15), "{}", ran.told());
             assert_is(&lab, "new");
         });
         scope.spawn(|| {
             let (lab, link) = linked(&gated("new"));
-            let running = start(&lab, &["apply", "--yes", "--timeout", "2s"]);
+            let running = start(&lab, &["apply", "--yes", "--timeout", "3s"]);
             comes_to_gate(&lab);
             link.black_hole();
             let dark = Instant::now();
             open(&lab);
             let ran = running.ends_within(Duration::from_secs(90)).expect(4);
-            println!(
-                "a black hole for ever was given up after {} ms",
-                dark.elapsed().as_millis()
-            );
+            note("a black hole for ever was given up", dark);
             let [run] = runs(&lab).try_into().unwrap();
             let attach = format!("provision attach {} --plan {run}", lab.name());
             assert!(

@@ -25,7 +25,7 @@ fn hosts_in_trouble_never_stop_the_others() {
     good.write("hosts/hung.toml", &good.host_file_at("127.0.0.1", port, GOOD));
     good.write("hosts/off.toml", &good.host_file_at("127.0.0.1", 9, GOOD));
 
-    let planned = good.provision(&["plan", "--timeout", "3s"]).expect(4);
+    let planned = good.provision(&["plan", "--timeout", "5s"]).expect(4);
     assert!(
         planned.stdout.contains("/srv/good") && planned.stdout.contains("broken"),
         "{}",
@@ -37,7 +37,7 @@ fn hosts_in_trouble_never_stop_the_others() {
         planned.told()
     );
 
-    let ran = good.provision(&["apply", "--yes", "--timeout", "3s"]).expect(3);
+    let ran = good.provision(&["apply", "--yes", "--timeout", "5s"]).expect(3);
     let row = |host: &str| {
         let recap = ran.stdout.lines().skip_while(|line| !line.starts_with("HOST "));
         let rows: Vec<_> = recap
@@ -65,7 +65,7 @@ fn hosts_in_trouble_never_stop_the_others() {
 
     // Without the broken one the gravest is that some were not reached; without any of them all is well.
     declare_broken("");
-    let _ = good.provision(&["apply", "--yes", "--timeout", "3s"]).expect(4);
+    let _ = good.provision(&["apply", "--yes", "--timeout", "5s"]).expect(4);
     let _ = good
         .provision(&["apply", "--yes", "--exclude", "hung", "--exclude", "off"])
         .expect(0);

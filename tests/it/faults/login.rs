@@ -4,7 +4,7 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use super::running::until;
+use super::running::{note, until};
 use crate::lab::{Lab, Ran};
 
 const BODY: &str = "[files.\"/srv/file\"]\ntext = \"one\\n\"\n";
@@ -29,7 +29,7 @@ fn logins(lab: &Lab) -> String {
 fn unreachable(lab: &Lab, args: &[&str], parts: &[&str]) -> Ran {
     let begun = Instant::now();
     let ran = lab.provision(args).expect(4);
-    println!("{args:?}: {} after {} ms", parts[0], begun.elapsed().as_millis());
+    note(format_args!("{args:?}: {}", parts[0]), begun);
     for part in parts {
         assert!(ran.told().contains(part), "no {part:?} in {}", ran.told());
     }

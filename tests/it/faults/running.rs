@@ -1,5 +1,6 @@
 //! A run of the program that goes on while a test does things to it. It knows no hosts.
 
+use std::fmt::Display;
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -29,6 +30,15 @@ pub(super) fn comes_true(within: Duration, mut done: impl FnMut() -> bool) -> bo
         }
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// Writes down how long something took since then; shown with `--nocapture`.
+#[expect(
+    clippy::print_stdout,
+    reason = "the figures of a run are read by people who watch its tests"
+)]
+pub(super) fn note(what: impl Display, since: Instant) {
+    println!("{what}: {} ms", since.elapsed().as_millis());
 }
 
 /// The program at work.
