@@ -303,7 +303,12 @@ fn bury_own(layout: &Layout, plan_id: Digest, plan: &Plan, journal: &mut Journal
 /// agent's own files. What cannot be swept is in nobody's way.
 fn sweep(layout: &Layout, plan: &Plan) {
     let staged = layout.run(&plan.id()).plan();
-    let own = [layout.lock(), layout.receipt(0), layout.stored(&Digest::of(b"")), staged];
+    let own = [
+        layout.lock(),
+        layout.receipt(0),
+        layout.stored(&Digest::of(b"")),
+        staged,
+    ];
     let own = own.iter().filter_map(|path| AbsPath::new(path.to_string_lossy()).ok());
     let touched = plan.steps.iter().filter_map(|step| match &step.op {
         Op::WriteFile(spec) => Some(spec.path.clone()),
