@@ -46,7 +46,15 @@ fn ending(found: &[Diagnostic], sources: &SourceMap, ui: &Ui) -> CommandError {
     let errors = found.iter().filter(|found| found.severity == Severity::Error).count();
     let sum = format!("{}; no host was contacted", words::count(errors, "error"));
     let word = paint(ui.talk().error(), "error:");
-    let findings = format!("{}\n{word} {sum}\n", those(found, sources, ui));
+    let mut findings = format!("{}\n{word} {sum}\n", those(found, sources, ui));
+    let first = found.iter().find(|found| found.severity == Severity::Error);
+    if let Some(first) = first {
+        let word = paint(ui.talk().act(), "hint:");
+        findings += &format!(
+            "{word} `provision explain {}` tells more about it, with an example\n",
+            first.code
+        );
+    }
     CommandError {
         findings: Some(findings),
         ..CommandError::refused(sum)

@@ -64,6 +64,7 @@ fn every_error_of_every_file_is_told_and_nobody_is_contacted() {
             "`address`",
             "hosts/web-3.toml:1",
             "2 errors; no host was contacted",
+            "`provision explain E0103` tells more",
         ] {
             assert!(ran.stderr.contains(told), "{command}: {told} is not in {}", ran.stderr);
         }

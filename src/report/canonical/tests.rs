@@ -1,3 +1,6 @@
+//! The layout held to its promises: the same meaning, every comment, and nothing left to change the second time. What
+//! files it is applied to is another matter.
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

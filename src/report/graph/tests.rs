@@ -1,3 +1,6 @@
+//! Graphs held to their promises: order, places without overlaps, names that are no markup. It draws no host of the
+//! project.
+
 use std::collections::BTreeMap;
 
 use provision_core::config::Sources;

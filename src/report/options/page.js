@@ -9,7 +9,8 @@
       section: option,
       text: fold(section.id + " " + option.textContent),
     }));
-    const own = [...section.children].filter((child) => !child.classList.contains("option"));
+    // The text to paste names every option, and would make each search for one find the whole module.
+    const own = [...section.children].filter((child) => child.tagName !== "PRE" && !child.classList.contains("option"));
     const entry = [...document.querySelectorAll("nav li")].find((item) => item.dataset.of === section.id);
     return { section, options, entry, text: fold(own.map((child) => child.textContent).join(" ")) };
   });

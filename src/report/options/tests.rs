@@ -1,3 +1,5 @@
+//! The documentation of a small module in every form. What the project's own modules say is not its matter.
+
 use std::collections::BTreeMap;
 
 use provision_core::config::load;
