@@ -32,7 +32,13 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
     };
     let mut group = Group::with_title(level.primary_title(&diagnostic.message).id(diagnostic.code.id()));
     for source in sources_of(diagnostic) {
-        let snippet = Snippet::source(sources.text(source)).path(sources.path(source));
+        // Only the lines that are shown: looking through all of a long file for each finding in it would take for ever.
+        let window = window(diagnostic, source, sources);
+        let shown = sources.text(source).get(window.clone()).unwrap_or("");
+        let first = sources.position(source, Span::new(source, window.clone()).start).0;
+        let snippet = Snippet::source(shown)
+            .line_start(first as usize)
+            .path(sources.path(source));
         let primary = diagnostic.primary.iter().map(|label| (AnnotationKind::Primary, label));
         let secondary = diagnostic
             .secondary
@@ -41,7 +47,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
         let annotations = primary
             .chain(secondary)
             .filter(|(_, label)| label.span.source == source)
-            .map(|(kind, label)| annotation(kind, label, sources));
+            .map(|(kind, label)| annotation(kind, label, window.start, sources));
         group = group.element(snippet.annotations(annotations));
     }
     if let Some(why) = &diagnostic.why {
@@ -56,8 +62,35 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
     group
 }
 
-fn annotation<'a>(kind: AnnotationKind, label: &'a Label, sources: &SourceMap) -> annotate_snippets::Annotation<'a> {
-    let annotation = kind.span(first_line(label.span, sources));
+/// The lines of a source from the first label to the last.
+fn window(diagnostic: &Diagnostic, source: SourceId, sources: &SourceMap) -> std::ops::Range<usize> {
+    let text = sources.text(source);
+    let labels = diagnostic.primary.iter().chain(&diagnostic.secondary);
+    let ranges = labels
+        .filter(|label| label.span.source == source)
+        .map(|label| first_line(label.span, sources));
+    let (start, end) = ranges.fold((text.len(), 0), |(start, end), range| {
+        (start.min(range.start), end.max(range.end))
+    });
+    let line_start = text
+        .get(..start)
+        .and_then(|before| before.rfind('\n'))
+        .map_or(0, |at| at + 1);
+    let line_end = text
+        .get(end..)
+        .and_then(|after| after.find('\n'))
+        .map_or(text.len(), |at| end + at + 1);
+    line_start..line_end
+}
+
+fn annotation<'a>(
+    kind: AnnotationKind,
+    label: &'a Label,
+    before: usize,
+    sources: &SourceMap,
+) -> annotate_snippets::Annotation<'a> {
+    let range = first_line(label.span, sources);
+    let annotation = kind.span(range.start.saturating_sub(before)..range.end.saturating_sub(before));
     if label.text.is_empty() {
         annotation
     } else {

@@ -23,7 +23,7 @@ mod why;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::config::{Code, Diagnostic, Host, Label, Project, Severity, SourceMap, Sources, load};
+use crate::config::{Code, Diagnostic, Host, Label, Project, Severity, SourceId, SourceMap, Sources, load};
 use crate::model::{Desired, HostName};
 
 use trace::Trace;
@@ -117,7 +117,41 @@ fn stage(
     resolution
         .diagnostics
         .sort_by_key(|finding| finding.primary.as_ref().map(|label| label.span));
+    count_the_rest(&mut resolution);
     resolution
+}
+
+/// How many findings of one file are told. Nobody reads more, and showing each takes time.
+const TOLD_PER_FILE: usize = 100;
+
+/// Leaves the first findings of each file, and one that counts the others.
+fn count_the_rest(resolution: &mut Resolution) {
+    let mut told: BTreeMap<SourceId, usize> = BTreeMap::new();
+    let mut rest: BTreeMap<SourceId, (usize, Diagnostic)> = BTreeMap::new();
+    resolution.diagnostics.retain(|finding| {
+        let Some(primary) = &finding.primary else { return true };
+        let source = primary.span.source;
+        let count = told.entry(source).or_default();
+        *count += 1;
+        if *count <= TOLD_PER_FILE {
+            return true;
+        }
+        // An error among them makes it one.
+        let first = || {
+            (
+                0,
+                Diagnostic::error(Code::TooMuch, "", primary.span, "from here on").warning(),
+            )
+        };
+        let (more, summary) = rest.entry(source).or_insert_with(first);
+        *more += 1;
+        summary.severity = summary.severity.min(finding.severity);
+        false
+    });
+    for (source, (more, summary)) in rest {
+        let message = format!("`{}` has {more} more findings", resolution.sources.path(source));
+        resolution.diagnostics.push(Diagnostic { message, ..summary });
+    }
 }
 
 /// The findings so far. One mistake in a module that a thousand hosts use is one finding, with the hosts counted.

@@ -193,6 +193,9 @@ pub(super) fn instances_value<'a>(uses: impl Iterator<Item = (&'a Use<'a>, &'a S
     (!modules.is_empty()).then(|| Value::from(modules))
 }
 
+/// How many unknown names of one template are told: finding the place of each takes time by the length of the text.
+const TOLD_PER_TEMPLATE: usize = 20;
+
 /// A text and where it is written.
 #[derive(Clone, Copy)]
 pub(super) struct Written<'a> {
@@ -225,8 +228,10 @@ pub(super) struct Renderer<'a> {
     pub(super) trace: Option<&'a mut Trace>,
     /// What the host's templates have left.
     pub(super) budget: Budget,
-    /// Whether it is said that nothing is left.
-    exhausted: bool,
+    /// What is left for noting down.
+    pub(super) noting: Budget,
+    /// Whether it is said that nothing is left. From then on nothing is rendered: all of it would fail for that.
+    pub(super) exhausted: bool,
 }
 
 impl<'a> Renderer<'a> {
@@ -243,6 +248,7 @@ impl<'a> Renderer<'a> {
             found,
             trace,
             budget: Budget::default(),
+            noting: Budget::default(),
             exhausted: false,
         }
     }
@@ -257,6 +263,9 @@ impl<'a> Renderer<'a> {
 
     /// Renders a text.
     pub(super) fn text(&mut self, written: Written<'_>, scope: &Scope) -> Result<String, Reported> {
+        if self.exhausted {
+            return Err(Reported);
+        }
         let template = self.templates.get(Form::Text, written.text);
         let template = self.checked(&template, written, scope)?;
         let result = template.render(&scope.context, written.text, &mut self.budget);
@@ -265,6 +274,9 @@ impl<'a> Renderer<'a> {
 
     /// Evaluates an expression.
     pub(super) fn value(&mut self, written: Written<'_>, scope: &Scope) -> Result<Value, Reported> {
+        if self.exhausted {
+            return Err(Reported);
+        }
         let template = self.templates.get(Form::Expression, written.text);
         let template = self.checked(&template, written, scope)?;
         let result = template.value(&scope.context, written.text, &mut self.budget);
@@ -299,12 +311,18 @@ impl<'a> Renderer<'a> {
         }
         let before = self.found.len();
         for name in template.needs() {
+            if self.found.len() - before >= TOLD_PER_TEMPLATE {
+                return Err(Reported);
+            }
             if !scope.context.contains_key(name) && !scope.unset.contains(name) {
                 let diagnostic = self.unknown_name(template, name, written, scope);
                 self.found.push(diagnostic);
             }
         }
         for chain in template.chains().iter().filter(|chain| !chain.asked) {
+            if self.found.len() - before >= TOLD_PER_TEMPLATE {
+                break;
+            }
             let finding = self.unknown_field(chain, written, scope);
             self.found.extend(finding);
         }

@@ -39,6 +39,9 @@ pub(super) fn each<'r>(
     // One bad item keeps no other from being looked at.
     let mut result = Ok(());
     for (key, item) in items {
+        if renderer.exhausted {
+            return Err(Reported);
+        }
         scope.context.insert_value("key", key);
         scope.context.insert_value("item", item);
         match holds(when, &scope, renderer) {

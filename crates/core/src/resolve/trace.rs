@@ -162,7 +162,9 @@ impl Renderer<'_> {
             return 0;
         }
         let before = self.found.len();
-        let budget = self.budget;
+        // Noting down renders everything once more, and must not take away what resolving has.
+        let exhausted = self.exhausted;
+        std::mem::swap(&mut self.budget, &mut self.noting);
         let fields = declaration.fields.iter().map(|field| {
             let mut needs = self.names_in(&field.node);
             if field.field.name == "template"
@@ -187,7 +189,8 @@ impl Renderer<'_> {
             needs: self.needs(Form::Text, &declaration.name.value).into_iter().collect(),
         };
         self.found.truncate(before);
-        self.budget = budget;
+        self.exhausted = exhausted;
+        std::mem::swap(&mut self.budget, &mut self.noting);
         self.trace.as_mut().map_or(0, |trace| {
             trace.declarations.push(noted);
             trace.declarations.len() - 1

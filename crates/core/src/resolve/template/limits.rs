@@ -19,7 +19,7 @@ const MAX_DEPTH: usize = 16;
 const TURNS: u64 = 200_000;
 
 /// How many loop turns all templates of one host have together.
-const HOST_TURNS: u64 = 20 * TURNS;
+const HOST_TURNS: u64 = 5 * TURNS;
 
 /// How many bytes all templates of one host may come to. Larger contents are files, copied as they are.
 const HOST_BYTES: u64 = 32 * 1024 * 1024;
@@ -49,8 +49,8 @@ impl Budget {
         self.turns.min(TURNS)
     }
 
-    /// After a template of so many bytes was rendered to so many; `stopped` says that it met a limit.
-    pub(super) fn charge(&mut self, read: usize, written: usize, stopped: bool) {
+    /// After a template of so many tags and bytes was rendered to so many bytes; `stopped` says that it met a limit.
+    pub(super) fn charge(&mut self, tags: u64, read: usize, written: usize, stopped: bool) {
         let turns = self.turns() - BUDGET.get().0;
         let bytes = read as u64 + written as u64;
         // What is left may be too little for one more loop without being nothing.
@@ -58,7 +58,7 @@ impl Budget {
         let spent = if short {
             self.turns
         } else {
-            turns + 1 + bytes / BYTES_PER_TURN
+            turns + 1 + tags + bytes / BYTES_PER_TURN
         };
         self.turns = self.turns.saturating_sub(spent);
         self.bytes = self.bytes.saturating_sub(written as u64);
@@ -67,7 +67,7 @@ impl Budget {
     /// What is used up, in words; `None` while something is left.
     pub(super) const fn exhausted(self) -> Option<&'static str> {
         if self.turns == 0 {
-            Some("the templates of this host do too much together: they have about four million loop turns")
+            Some("the templates of this host do too much together: they have about a million loop turns")
         } else if self.bytes == 0 {
             Some("the templates of this host come to more than 32 MiB together")
         } else {

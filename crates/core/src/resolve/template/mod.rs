@@ -111,16 +111,15 @@ impl Template {
 
     /// Renders it to text.
     pub(super) fn render(&self, context: &Context, text: &str, budget: &mut Budget) -> Result<String, TemplateError> {
+        self.within(*budget)?;
         let mut output = limits::Output::default();
         limits::start(self.tags, *budget);
         let result = self.tera.render_to(NAME, context, &mut output);
         let stopped = result
             .as_ref()
             .is_err_and(|error| place(error, &self.edits, text).0.starts_with(limits::PREFIX));
-        budget.charge(self.size, output.len(), stopped);
-        if let Some(message) = budget.exhausted() {
-            return Err(TemplateError::new(Code::TooMuch, 0..self.size, message));
-        }
+        budget.charge(self.tags, self.size, output.len(), stopped);
+        self.within(*budget)?;
         if output.is_full() {
             let message = format!("the result is larger than {} MiB", limits::MAX_OUTPUT / 1024 / 1024);
             return Err(TemplateError::new(Code::TemplateLimit, 0..self.size, message));
@@ -128,6 +127,13 @@ impl Template {
         result.map_err(|error| self.failure(&error, text))?;
         // Tera writes texts only; what is not UTF-8 could only be its own mistake.
         Ok(String::from_utf8_lossy(&output.into_bytes()).into_owned())
+    }
+
+    fn within(&self, budget: Budget) -> Result<(), TemplateError> {
+        match budget.exhausted() {
+            None => Ok(()),
+            Some(message) => Err(TemplateError::new(Code::TooMuch, 0..self.size, message)),
+        }
     }
 
     /// The value of an expression.
