@@ -118,7 +118,7 @@ fn change_text(plan: &Plan, change: &Change, view: PlanView) -> String {
 /// What happens, in one word; for a unit whose only order is to reload, that.
 fn verb(plan: &Plan, change: &Change) -> &'static str {
     match change.action {
-        Action::Restart if verbs(plan, &change.id) == [UnitVerb::Reload] => "reload",
+        Action::Restart if order(plan, &change.id) == Some(UnitVerb::Reload) => "reload",
         Action::Create
         | Action::Update
         | Action::Remove
@@ -130,13 +130,12 @@ fn verb(plan: &Plan, change: &Change) -> &'static str {
     }
 }
 
-/// The orders that a plan has for a unit.
-fn verbs<'a>(plan: &'a Plan, unit: &ResourceId) -> &'a [UnitVerb] {
-    let orders = plan.steps.iter().find_map(|step| match &step.op {
-        Op::Unit { name, verbs } if name.as_str() == unit.name => Some(verbs.as_slice()),
+/// The order that a plan has for a unit.
+fn order(plan: &Plan, unit: &ResourceId) -> Option<UnitVerb> {
+    plan.steps.iter().find_map(|step| match &step.op {
+        Op::Unit { name, verb } if name.as_str() == unit.name => Some(*verb),
         _ => None,
-    });
-    orders.unwrap_or_default()
+    })
 }
 
 /// Every reason of a change, and who moved, as clauses.

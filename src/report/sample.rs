@@ -68,7 +68,7 @@ pub(super) fn full() -> Plan {
     let unit = |name: &str, verb| Step {
         op: Op::Unit {
             name: UnitName::new(name).unwrap(),
-            verbs: vec![verb],
+            verb,
         },
         covers: BTreeSet::from([id(&format!("unit:{name}"))]),
     };

@@ -155,10 +155,18 @@ pub fn op(op: &Op) -> String {
         Op::Packages { install, remove } => packages(install.keys(), remove.iter()),
         Op::SetSysctl(spec) => format!("set {} = {}", spec.key, spec.value),
         Op::DaemonReload => "let systemd read its unit files".to_owned(),
-        Op::Unit { name, verbs } => {
-            let verbs: Vec<_> = verbs.iter().map(|verb| verb.systemctl()).collect();
-            format!("{} {name}", verbs.join(" and "))
+        Op::AtBoot { enable, disable } => {
+            let orders = [("enable", enable), ("disable", disable)];
+            let orders = orders.iter().filter(|(_, units)| !units.is_empty());
+            let orders: Vec<_> = orders
+                .map(|(verb, units)| {
+                    let names: Vec<_> = units.iter().map(ToString::to_string).collect();
+                    format!("{verb} {}", few(&names))
+                })
+                .collect();
+            orders.join(", ")
         }
+        Op::Unit { name, verb } => format!("{} {name}", verb.systemctl()),
         Op::Settle(units) => {
             let names: Vec<_> = units.keys().map(ToString::to_string).collect();
             format!("watch {} settle", few(&names))
@@ -180,7 +188,7 @@ pub fn op(op: &Op) -> String {
 #[must_use]
 pub const fn op_is_long(op: &Op) -> bool {
     match op {
-        Op::Packages { .. } | Op::Unit { .. } | Op::Settle(_) | Op::Run(_) | Op::Probe(_) => true,
+        Op::Packages { .. } | Op::AtBoot { .. } | Op::Unit { .. } | Op::Settle(_) | Op::Run(_) | Op::Probe(_) => true,
         Op::WriteFile(_)
         | Op::SetAttributes { .. }
         | Op::MakeDirectory(_)

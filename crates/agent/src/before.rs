@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use provision_core::model::{
     AbsPath, Digest, Entry, Fact, Kind, Op, PathState, Plan, Receipt, ResourceId, Spec, State, Step, StepError,
+    UnitName,
 };
 
 use crate::layout::Layout;
@@ -75,11 +76,14 @@ pub(crate) fn look(
     Ok(states)
 }
 
-/// What a step changes: what it covers, and the unit that it gives orders, which only a later step may cover.
+/// What a step changes: what it covers, and the units that it gives orders, which only a later step may cover.
 fn touched(step: &Step) -> BTreeSet<ResourceId> {
     let mut ids = step.covers.clone();
-    if let Op::Unit { name, .. } = &step.op {
-        ids.insert(ResourceId::new(Kind::Unit, name.as_str()));
+    let unit = |name: &UnitName| ResourceId::new(Kind::Unit, name.as_str());
+    match &step.op {
+        Op::AtBoot { enable, disable } => ids.extend(enable.union(disable).map(unit)),
+        Op::Unit { name, .. } => _ = ids.insert(unit(name)),
+        _ => {}
     }
     ids
 }

@@ -320,6 +320,7 @@ fn sweep(layout: &Layout, plan: &Plan) {
         | Op::Packages { .. }
         | Op::SetSysctl(_)
         | Op::DaemonReload
+        | Op::AtBoot { .. }
         | Op::Unit { .. }
         | Op::Settle(_)
         | Op::CreateGroup(_)

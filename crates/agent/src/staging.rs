@@ -217,6 +217,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::RemovePath { .. }
             | Op::SetSysctl(_)
             | Op::DaemonReload
+            | Op::AtBoot { .. }
             | Op::Unit { .. }
             | Op::Settle(_)
             | Op::CreateGroup(_)

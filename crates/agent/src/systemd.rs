@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ffi::OsStr;
 use std::path::Path;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use provision_core::model::{HostText, UnitName, UnitState};
@@ -125,6 +126,32 @@ fn show_templates(templates: &[&UnitName]) -> Result<BTreeMap<UnitName, UnitStat
     Ok(states.collect())
 }
 
+/// Whether units start at boot, in the words of `UnitFileState`. Unlike [`show`], which tells what systemd has read, this
+/// looks at the disk.
+///
+/// # Errors
+/// [`SystemdError`].
+pub(crate) fn enablement(units: &BTreeSet<UnitName>) -> Result<BTreeMap<&UnitName, HostText>, SystemdError> {
+    let Some(first) = units.first() else {
+        return Ok(BTreeMap::new());
+    };
+    let names = units.iter().map(UnitName::as_str);
+    let (status, answer) = ask(["is-enabled", "--"].into_iter().chain(names))?;
+    // One word for each in their order, and messages; the status says whether any is enabled.
+    let words = answer
+        .lines()
+        .filter(|line| !line.is_empty() && !line.contains(char::is_whitespace));
+    let words: Vec<&str> = words.collect();
+    if words.len() == units.len() {
+        Ok(units.iter().zip(words.into_iter().map(HostText::from)).collect())
+    } else if status.success() {
+        let unit = first.to_string();
+        Err(SystemdError::Silent { unit })
+    } else {
+        Err(failed(status, &answer))
+    }
+}
+
 /// How units fare, by the names asked for.
 ///
 /// # Errors
@@ -221,8 +248,24 @@ fn ask_of(properties: &'static str, units: &[&str]) -> Result<Answers, SystemdEr
     systemctl(["show", properties, "--"].iter().chain(units)).map(|answer| Answers::parse(&answer))
 }
 
-/// Runs systemctl and gives what it says.
+/// Runs systemctl, which must succeed, and gives what it says.
 fn systemctl<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<String, SystemdError> {
+    let (status, answer) = ask(args)?;
+    if status.success() {
+        Ok(answer)
+    } else {
+        Err(failed(status, &answer))
+    }
+}
+
+fn failed(status: ExitStatus, answer: &str) -> SystemdError {
+    SystemdError::Failed {
+        status: status_words(status),
+        message: HostText::new(answer.lines().last().unwrap_or_default()),
+    }
+}
+
+fn ask<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<(ExitStatus, String), SystemdError> {
     if !is_running() {
         return Err(SystemdError::NotRunning);
     }
@@ -235,14 +278,7 @@ fn systemctl<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Result<Strin
         answer.extend_from_slice(&bytes[..bytes.len().min(room)]);
     })
     .map_err(SystemdError::Ask)?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    if status.success() {
-        return Ok(answer);
-    }
-    Err(SystemdError::Failed {
-        status: status_words(status),
-        message: HostText::new(answer.lines().last().unwrap_or_default()),
-    })
+    Ok((status, String::from_utf8_lossy(&answer).into_owned()))
 }
 
 /// What systemctl says of several units.

@@ -34,10 +34,10 @@ pub(super) fn settle(units: &BTreeMap<UnitName, Millis>) -> Result<(), StepError
                 if let Some((name, _)) = fallen.first() {
                     return Err(down(name, &fallen, passed));
                 }
+                watched.retain(|name, settle| settle.duration() > passed && !health.get(name).is_some_and(is_over));
                 for (name, now) in health {
                     first.entry(name).or_insert(now);
                 }
-                watched.retain(|_, settle| settle.duration() > passed);
             }
             Err(error) if answered.elapsed() > AWAY => return Err(failure(&error)),
             Err(_) => {}
@@ -63,10 +63,9 @@ fn fallen(first: &UnitHealth, now: &UnitHealth) -> Option<String> {
     if now.invocation != first.invocation {
         return Some("it was started again".to_owned());
     }
-    let is_done = now.service_type.untrusted() == "oneshot" && now.result.untrusted() == "success";
     match now.active.untrusted() {
         "active" | "reloading" | "refreshing" => None,
-        "inactive" if is_done => None,
+        "inactive" if is_over(now) => None,
         state => Some(format!(
             "it is {state} ({}), result {}, and its main process ended with {}",
             now.sub.untrusted(),
@@ -74,6 +73,11 @@ fn fallen(first: &UnitHealth, now: &UnitHealth) -> Option<String> {
             now.exit_status
         )),
     }
+}
+
+/// Whether it did what it was started for, and has nothing left that could fall.
+fn is_over(unit: &UnitHealth) -> bool {
+    unit.service_type.untrusted() == "oneshot" && unit.result.untrusted() == "success" && unit.main_pid == 0
 }
 
 fn down(first: &UnitName, fallen: &[(&UnitName, String)], passed: Duration) -> StepError {
@@ -131,9 +135,16 @@ mod tests {
         let done = UnitHealth {
             active: "inactive".into(),
             service_type: "oneshot".into(),
+            main_pid: 0,
             ..up()
         };
         assert_eq!(fallen(&done, &done), None);
+        assert!(is_over(&done));
+        let still_at_it = UnitHealth {
+            main_pid: 7,
+            ..done.clone()
+        };
+        assert!(!is_over(&still_at_it) && !is_over(&up()));
         let failed = UnitHealth {
             result: "exit-code".into(),
             ..done

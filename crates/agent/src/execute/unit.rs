@@ -1,6 +1,7 @@
-//! Orders to systemd about one unit, and what it says where it does not follow them. Whether a unit stays up is
+//! Orders to systemd about units, and what it says where it does not follow them. Whether a unit stays up is
 //! [`super::settle`]'s.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use provision_core::model::{HostText, StepError, UnitName, UnitVerb};
@@ -23,35 +24,42 @@ pub(super) fn daemon_reload(progress: &mut Progress<'_>) -> Result<(), StepError
     )
 }
 
-pub(super) fn order(name: &UnitName, verbs: &[UnitVerb], progress: &mut Progress<'_>) -> Result<(), StepError> {
-    for verb in verbs {
-        match verb {
-            UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => {
-                // Restarts by hand count towards the start limit; this clears the count, and a failed state. Of a unit
-                // that systemd has not loaded it fails, and there is nothing to clear.
-                let reset = systemctl(RELOAD, &["reset-failed", "--", name.as_str()]);
-                child::run(&reset, |_| {}).map_err(|error| super::failure(&error))?;
-                give(name, *verb, progress)?;
-            }
-            UnitVerb::Stop | UnitVerb::Disable => give(name, *verb, progress)?,
-            UnitVerb::Enable => {
-                give(name, *verb, progress)?;
-                check_enabled(name)?;
-            }
+/// Enables and disables, and leaves it to a later daemon-reload to tell systemd: each would be one of its own.
+pub(super) fn at_boot(
+    enable: &BTreeSet<UnitName>,
+    disable: &BTreeSet<UnitName>,
+    progress: &mut Progress<'_>,
+) -> Result<(), StepError> {
+    for (verb, units) in [("disable", disable), ("enable", enable)] {
+        if units.is_empty() {
+            continue;
+        }
+        let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+        let args = [&[verb, "--no-reload", "--"], names.as_slice()].concat();
+        let ran = run(&systemctl(ORDER, &args), progress)?;
+        if !ran.status.success() {
+            let said = ran.tail.first().map(|line| line.untrusted().to_owned());
+            let failed = ran.failure(&format!("systemctl {verb} {}", names.join(" ")));
+            return Err(StepError {
+                problem: HostText::new(with(&failed.problem, said)),
+                ..failed
+            });
         }
     }
-    Ok(())
+    check_enabled(enable)
 }
 
-fn give(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>) -> Result<(), StepError> {
-    let mut args = vec![verb.systemctl()];
-    if matches!(
-        verb,
-        UnitVerb::Start | UnitVerb::Stop | UnitVerb::Restart | UnitVerb::Reload
-    ) {
-        args.push("--job-mode=replace");
+pub(super) fn order(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>) -> Result<(), StepError> {
+    match verb {
+        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => {
+            // Restarts by hand count towards the start limit; this clears the count, and a failed state. Of a unit that
+            // systemd has not loaded it fails, and there is nothing to clear.
+            let reset = systemctl(RELOAD, &["reset-failed", "--", name.as_str()]);
+            child::run(&reset, |_| {}).map_err(|error| super::failure(&error))?;
+        }
+        UnitVerb::Stop => {}
     }
-    args.extend(["--", name.as_str()]);
+    let args = [verb.systemctl(), "--job-mode=replace", "--", name.as_str()];
     let words = format!("systemctl {} {name}", verb.systemctl());
     let ran = run(&systemctl(ORDER, &args), progress).map_err(|error| StepError {
         output: systemd::journal_tail(name, ERROR_LINES),
@@ -75,43 +83,45 @@ fn give(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>) -> Result<
             )
         });
     let failed = ran.failure(&words);
-    let journal = match verb {
-        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload | UnitVerb::Stop => {
-            systemd::journal_tail(name, ERROR_LINES)
-        }
-        UnitVerb::Enable | UnitVerb::Disable => Vec::new(),
-    };
+    let journal = systemd::journal_tail(name, ERROR_LINES);
     Err(StepError {
-        problem: HostText::new(format!(
-            "{}{}{}",
-            failed.problem.untrusted(),
-            said.map(|said| format!(": {said}")).unwrap_or_default(),
-            result.unwrap_or_default()
-        )),
+        problem: HostText::new(with(&failed.problem, said) + &result.unwrap_or_default()),
         output: if journal.is_empty() { failed.output } else { journal },
         fix: None,
     })
 }
 
+/// A problem with what the program said of it.
+fn with(problem: &HostText, said: Option<String>) -> String {
+    let said = said.map(|said| format!(": {said}")).unwrap_or_default();
+    format!("{}{said}", problem.untrusted())
+}
+
 /// `systemctl enable` of a unit that has nothing to be enabled by says so, and succeeds.
-fn check_enabled(name: &UnitName) -> Result<(), StepError> {
-    let states = systemd::show(std::slice::from_ref(name)).map_err(|error| super::failure(&error))?;
-    let found = states.get(name).map_or("", |state| state.enabled.untrusted());
-    match found {
-        // What the plan takes for enabled. "indirect" is a unit that enables others (Also=).
-        "enabled" | "alias" | "indirect" => Ok(()),
-        "static" | "generated" | "transient" | "linked" | "linked-runtime" => Err(StepError {
-            fix: Some(format!(
-                "give its file an [Install] section, or leave `enabled` out if something else starts {name}"
-            )),
-            ..problem(format!(
-                "{name} cannot be enabled: its file has no [Install] section that says what starts it"
-            ))
-        }),
-        found => Err(problem(format!(
-            "{name} was enabled, and systemd says that it is {found:?}"
-        ))),
+fn check_enabled(units: &BTreeSet<UnitName>) -> Result<(), StepError> {
+    let states = systemd::enablement(units).map_err(|error| super::failure(&error))?;
+    for (name, found) in &states {
+        match found.untrusted() {
+            // What the plan takes for enabled. "indirect" is a unit that enables others (Also=).
+            "enabled" | "alias" | "indirect" => {}
+            "static" | "generated" | "transient" | "linked" | "linked-runtime" => {
+                return Err(StepError {
+                    fix: Some(format!(
+                        "give its file an [Install] section, or leave `enabled` out if something else starts {name}"
+                    )),
+                    ..problem(format!(
+                        "{name} cannot be enabled: its file has no [Install] section that says what starts it"
+                    ))
+                });
+            }
+            found => {
+                return Err(problem(format!(
+                    "{name} was enabled, and systemd says that it is {found:?}"
+                )));
+            }
+        }
     }
+    Ok(())
 }
 
 fn systemctl(deadline: Duration, args: &[&str]) -> Invocation {

@@ -117,6 +117,9 @@ codes! {
     TooMuch "E0510" "a host with more than can be worked out"
         "What one host can be made of is bounded, so that a slip in a loop is found at once instead of filling the memory: the items of \
          an `each`, the instances, the turns and the results of all templates together."
+    EndsByItself "E0511" "a unit that is to be active and ends by itself"
+        "A service of `Type=oneshot` is inactive again as soon as its program has ended, so that no apply could ever leave it active. With \
+         `RemainAfterExit=yes` in its `[Service]` it counts as active from then on; one that a timer starts needs no `active` of its own."
     TwoMachines "E0601" "a host with two cloud servers"
         "A host runs on one machine: on Hetzner or on AWS."
     Deprecated "W0701" "an option that its module is about to drop"

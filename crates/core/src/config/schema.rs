@@ -172,7 +172,7 @@ const UNITS: &[Field] = &[
     field(
         "settle",
         Shape::Duration,
-        "How long it must stay up to count as healthy, \"3s\" by default.",
+        "How long it must stay up to count as healthy, \"1s\" by default.",
     ),
     AFTER,
     WHEN,

@@ -179,10 +179,6 @@ pub enum PathKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnitVerb {
-    /// `disable`.
-    Disable,
-    /// `enable`.
-    Enable,
     /// `stop`.
     Stop,
     /// `start`.
@@ -198,8 +194,6 @@ impl UnitVerb {
     #[must_use]
     pub const fn systemctl(self) -> &'static str {
         match self {
-            Self::Disable => "disable",
-            Self::Enable => "enable",
             Self::Stop => "stop",
             Self::Start => "start",
             Self::Restart => "restart",
@@ -260,12 +254,19 @@ pub enum Op {
     SetSysctl(SysctlSpec),
     /// Let systemd read its unit files again.
     DaemonReload,
-    /// Give systemd orders about one unit, in this sequence.
+    /// Set what starts at boot, all at once: systemd reads every unit again after such an order, and once is enough.
+    AtBoot {
+        /// The units to enable.
+        enable: BTreeSet<UnitName>,
+        /// The units to disable.
+        disable: BTreeSet<UnitName>,
+    },
+    /// Give systemd an order about one unit.
     Unit {
         /// The unit.
         name: UnitName,
-        /// The orders.
-        verbs: Vec<UnitVerb>,
+        /// The order.
+        verb: UnitVerb,
     },
     /// Watch started units for as long as each must stay healthy, all at once.
     Settle(BTreeMap<UnitName, Millis>),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::{Dependency, Desired, Kind, Millis, Op, ResourceId, Step, UnitName};
+use crate::model::{Dependency, Desired, Kind, Millis, Op, ResourceId, Step, UnitName, UnitVerb};
 
 /// The operations of one change.
 pub(super) struct Work {
@@ -137,12 +137,41 @@ impl Steps {
                     return;
                 }
             }
+            Op::AtBoot { enable, disable } => {
+                if let Some((with, without, all)) = self.at_boot() {
+                    with.extend(enable.clone());
+                    without.extend(disable.clone());
+                    all.extend(covers);
+                    return;
+                }
+            }
             Op::DaemonReload => return self.read_unit_files(covers),
-            Op::Unit { .. } if self.stale => self.read_unit_files(BTreeSet::new()),
+            // A unit is stopped as it was started.
+            Op::Unit { verb, .. } if self.stale && *verb != UnitVerb::Stop => self.read_unit_files(BTreeSet::new()),
             _ => {}
         }
         self.stale |= changes_unit_file(&op);
         self.steps.push(Step { op, covers });
+    }
+
+    /// The step that sets what starts at boot, where it may do so for one more unit: nothing that comes after it is anything
+    /// that enabling could need.
+    fn at_boot(
+        &mut self,
+    ) -> Option<(
+        &mut BTreeSet<UnitName>,
+        &mut BTreeSet<UnitName>,
+        &mut BTreeSet<ResourceId>,
+    )> {
+        let Step { op, covers } = self
+            .steps
+            .iter_mut()
+            .rev()
+            .find(|step| !matches!(step.op, Op::Unit { .. } | Op::DaemonReload))?;
+        match op {
+            Op::AtBoot { enable, disable } => Some((enable, disable, covers)),
+            _ => None,
+        }
     }
 
     /// Lets systemd read its files, unless it has since they last changed.
@@ -181,8 +210,10 @@ impl Steps {
     }
 }
 
+/// Whether systemd has to read its files again after it, links that enable units among them.
 fn changes_unit_file(op: &Op) -> bool {
     let path = match op {
+        Op::AtBoot { .. } => return true,
         Op::WriteFile(spec) => &spec.path,
         Op::MakeSymlink(spec) => &spec.path,
         Op::RemovePath { path, .. } | Op::RestoreFile { path, .. } => path,

@@ -23,21 +23,15 @@ pub(super) fn removal(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::User(spec), State::User(state)) => user(spec, entry, state),
         (Spec::Unit(spec), State::Unit(state)) => match &entry.original {
             Some(State::Unit(original)) => {
-                let verbs = unit::restore(spec, original, state);
+                let ops = unit::restore(spec, original, state);
                 let action = if original.load.untrusted() == "not-found" {
                     Action::Remove
                 } else {
                     Action::Restore
                 };
-                (!verbs.is_empty()).then(|| {
-                    Edit::new(
-                        action,
-                        Reason::LeftConfiguration,
-                        Op::Unit {
-                            name: spec.name.clone(),
-                            verbs,
-                        },
-                    )
+                (!ops.is_empty()).then(|| Edit {
+                    ops,
+                    ..Edit::new(action, Reason::LeftConfiguration, Op::Forget)
                 })
             }
             _ => None,

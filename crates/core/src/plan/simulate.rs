@@ -154,7 +154,19 @@ fn apply(op: &Op, host: &mut Observed) {
                 }
             }
         }
-        Op::Unit { name, verbs } => {
+        Op::AtBoot { enable, disable } => {
+            for (id, fact) in &mut host.resources {
+                if let Fact::Known(State::Unit(state)) = fact {
+                    for (units, enabled) in [(enable, "enabled"), (disable, "disabled")] {
+                        if units.iter().any(|name| name.as_str() == id.name) {
+                            state.enabled = enabled.into();
+                            state.needs_reload = true;
+                        }
+                    }
+                }
+            }
+        }
+        Op::Unit { name, verb } => {
             for (id, fact) in &mut host.resources {
                 let Fact::Known(State::Unit(state)) = fact else {
                     continue;
@@ -165,13 +177,9 @@ fn apply(op: &Op, host: &mut Observed) {
                 if state.load.untrusted() == "not-found" {
                     *state = loaded();
                 }
-                for verb in verbs {
-                    match verb {
-                        UnitVerb::Enable => state.enabled = "enabled".into(),
-                        UnitVerb::Disable => state.enabled = "disabled".into(),
-                        UnitVerb::Stop => state.active = "inactive".into(),
-                        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => state.active = "active".into(),
-                    }
+                match verb {
+                    UnitVerb::Stop => state.active = "inactive".into(),
+                    UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => state.active = "active".into(),
                 }
             }
         }

@@ -188,15 +188,18 @@ fn a_new_service_is_written_read_enabled_started_and_watched_in_this_order() {
     let plan = plan(&service("x"), &observed, &by());
     assert!(plan.blockers.is_empty(), "{:?}", plan.blockers);
     let names: Vec<_> = plan.steps.iter().map(|step| format!("{:?}", step.op)).collect();
-    let order = ["WriteFile", "DaemonReload", "Unit", "Settle"];
+    let order = ["WriteFile", "AtBoot", "DaemonReload", "Unit", "Settle"];
     assert_eq!(names.len(), order.len(), "{names:#?}");
     for (name, start) in names.iter().zip(order) {
         assert!(name.starts_with(start), "{name} is not {start}");
     }
-    let Op::Unit { verbs, .. } = &plan.steps[2].op else {
-        panic!()
-    };
-    assert_eq!(verbs, &[UnitVerb::Enable, UnitVerb::Start]);
+    assert!(matches!(
+        &plan.steps[3].op,
+        Op::Unit {
+            verb: UnitVerb::Start,
+            ..
+        }
+    ));
     assert_eq!(plan.pending.len(), 1);
 }
 
@@ -307,13 +310,23 @@ fn removals_go_in_reverse_and_before_what_is_new() {
     observed.receipt = Fact::Known(Some(receipt(&had, originals)));
     let plan = plan(&desired(vec![(file("/etc/new", "", "0644"), vec![])]), &observed, &by());
     let ops: Vec<_> = plan.steps.iter().map(|step| &step.op).collect();
-    let Op::Unit { verbs, .. } = ops[0] else {
-        panic!("{ops:#?}")
-    };
-    assert_eq!(verbs, &[UnitVerb::Disable, UnitVerb::Stop]);
-    assert!(matches!(ops[1], Op::RemovePath { .. }), "{ops:#?}");
-    assert!(matches!(ops[2], Op::WriteFile(_)), "{ops:#?}");
-    assert!(matches!(ops[3], Op::DaemonReload), "{ops:#?}");
+    assert!(
+        matches!(ops[0], Op::AtBoot { enable, disable } if enable.is_empty() && disable.len() == 1),
+        "{ops:#?}"
+    );
+    assert!(
+        matches!(
+            ops[1],
+            Op::Unit {
+                verb: UnitVerb::Stop,
+                ..
+            }
+        ),
+        "{ops:#?}"
+    );
+    assert!(matches!(ops[2], Op::RemovePath { .. }), "{ops:#?}");
+    assert!(matches!(ops[3], Op::WriteFile(_)), "{ops:#?}");
+    assert!(matches!(ops[4], Op::DaemonReload), "{ops:#?}");
 }
 
 #[test]

@@ -2,7 +2,11 @@
 //! something it uses changes. One unit gets at most one start, restart or reload per plan.
 
 use super::difference::{Difference, Edit, becomes, changes};
-use crate::model::{Action, HostText, OnChange, Op, Reason, ResourceId, State, UnitSpec, UnitState, UnitVerb};
+use std::collections::BTreeSet;
+
+use crate::model::{
+    Action, HostText, OnChange, Op, Reason, ResourceId, State, UnitName, UnitSpec, UnitState, UnitVerb,
+};
 
 /// What the rest of the plan, and the receipt, say about a unit.
 #[derive(Debug, Default)]
@@ -48,7 +52,7 @@ fn is_file_of(spec: &UnitSpec, id: &ResourceId) -> bool {
 /// Whether systemd has the unit otherwise than it was left.
 pub(super) fn host_moved(left: &UnitSpec, state: &State) -> bool {
     let State::Unit(state) = state else { return true };
-    state.needs_reload || active_verb(left, state).is_some() || enabled_verb(left, state).is_some()
+    state.needs_reload || active_verb(left, state).is_some() || at_boot(left, state).is_some()
 }
 
 pub(super) fn difference(spec: &UnitSpec, state: &UnitState, due: &Due) -> Difference {
@@ -58,23 +62,15 @@ pub(super) fn difference(spec: &UnitSpec, state: &UnitState, due: &Due) -> Diffe
         return problem;
     }
     let mut fields = Vec::new();
-    let mut verbs = Vec::new();
-    if let Some(verb) = enabled_verb(spec, state) {
-        fields.push(field(
-            "at boot",
-            &state.enabled,
-            known,
-            if verb == UnitVerb::Enable {
-                "enabled"
-            } else {
-                "disabled"
-            },
-        ));
-        verbs.push(verb);
+    let mut at_boot = at_boot(spec, state);
+    if let Some(enabled) = at_boot {
+        let after = if enabled { "enabled" } else { "disabled" };
+        fields.push(field("at boot", &state.enabled, known, after));
     } else if spec.enabled == Some(true) && due.own_file_changes(spec) {
         // Its [Install] section may have changed, and with it the links that enabling makes.
-        verbs.push(UnitVerb::Enable);
+        at_boot = Some(true);
     }
+    let mut now = None;
     let mut reasons = Vec::new();
     if let Some(verb) = active_verb(spec, state) {
         fields.push(field(
@@ -88,12 +84,12 @@ pub(super) fn difference(spec: &UnitSpec, state: &UnitState, due: &Due) -> Diffe
         if late {
             reasons = due.reasons();
         }
-        verbs.push(if reasons.is_empty() { verb } else { UnitVerb::Restart });
+        now = Some(if reasons.is_empty() { verb } else { UnitVerb::Restart });
     } else if running(state) && spec.active != Some(false) {
         reasons = due.reasons();
         match spec.on_change {
-            OnChange::Restart if !reasons.is_empty() => verbs.push(UnitVerb::Restart),
-            OnChange::Reload if !reasons.is_empty() => verbs.push(UnitVerb::Reload),
+            OnChange::Restart if !reasons.is_empty() => now = Some(UnitVerb::Restart),
+            OnChange::Reload if !reasons.is_empty() => now = Some(UnitVerb::Reload),
             OnChange::Restart | OnChange::Reload | OnChange::Nothing => reasons.clear(),
         }
     }
@@ -108,25 +104,22 @@ pub(super) fn difference(spec: &UnitSpec, state: &UnitState, due: &Due) -> Diffe
     if reasons.is_empty() {
         return Difference::Same(same(spec, state));
     }
-    let starts = verbs
-        .iter()
-        .any(|verb| matches!(verb, UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload));
-    let mut ops = Vec::new();
+    let mut ops: Vec<_> = at_boot
+        .map(|enabled| at_boot_op(&spec.name, enabled))
+        .into_iter()
+        .collect();
     if stale {
         ops.push(Op::DaemonReload);
     }
-    if !verbs.is_empty() {
-        ops.push(Op::Unit {
-            name: spec.name.clone(),
-            verbs,
-        });
-    }
+    ops.extend(now.map(|verb| unit_op(&spec.name, verb)));
     let action = match (known, fields.is_empty()) {
         (false, _) => Action::Create,
         (true, false) => Action::Update,
         (true, true) => Action::Restart,
     };
-    let settle = starts.then(|| (spec.name.clone(), spec.settle));
+    let settle = now
+        .filter(|verb| *verb != UnitVerb::Stop)
+        .map(|_| (spec.name.clone(), spec.settle));
     Difference::Edit(Edit {
         action,
         fields,
@@ -168,12 +161,26 @@ fn impossible(spec: &UnitSpec, state: &UnitState, due: &Due, known: bool, appear
     None
 }
 
-fn enabled_verb(spec: &UnitSpec, state: &UnitState) -> Option<UnitVerb> {
-    let found = state.enabled.untrusted();
-    match spec.enabled? {
-        true => (!matches!(found, "enabled" | "alias" | "indirect")).then_some(UnitVerb::Enable),
-        false => matches!(found, "enabled" | "enabled-runtime").then_some(UnitVerb::Disable),
+fn at_boot_op(name: &UnitName, enabled: bool) -> Op {
+    let units = |wanted| if wanted { [name.clone()].into() } else { BTreeSet::new() };
+    Op::AtBoot {
+        enable: units(enabled),
+        disable: units(!enabled),
     }
+}
+
+fn unit_op(name: &UnitName, verb: UnitVerb) -> Op {
+    let name = name.clone();
+    Op::Unit { name, verb }
+}
+
+/// Whether it has to be enabled or disabled, where it is not as declared.
+fn at_boot(spec: &UnitSpec, state: &UnitState) -> Option<bool> {
+    let found = state.enabled.untrusted();
+    spec.enabled.filter(|enabled| match enabled {
+        true => !matches!(found, "enabled" | "alias" | "indirect"),
+        false => matches!(found, "enabled" | "enabled-runtime"),
+    })
 }
 
 fn active_verb(spec: &UnitSpec, state: &UnitState) -> Option<UnitVerb> {
@@ -210,7 +217,7 @@ fn same(spec: &UnitSpec, state: &UnitState) -> String {
 }
 
 /// What puts a unit back to how it was before `provision` came.
-pub(super) fn restore(left: &UnitSpec, original: &UnitState, state: &UnitState) -> Vec<UnitVerb> {
+pub(super) fn restore(left: &UnitSpec, original: &UnitState, state: &UnitState) -> Vec<Op> {
     let was = UnitSpec {
         enabled: left
             .enabled
@@ -221,10 +228,7 @@ pub(super) fn restore(left: &UnitSpec, original: &UnitState, state: &UnitState) 
     if state.load.untrusted() == "not-found" {
         return Vec::new();
     }
-    let mut verbs: Vec<_> = enabled_verb(&was, state)
-        .into_iter()
-        .chain(active_verb(&was, state))
-        .collect();
-    verbs.sort_unstable();
-    verbs
+    let boot = at_boot(&was, state).map(|enabled| at_boot_op(&was.name, enabled));
+    let now = active_verb(&was, state).map(|verb| unit_op(&was.name, verb));
+    boot.into_iter().chain(now).collect()
 }

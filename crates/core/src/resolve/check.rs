@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Code, Diagnostic, Span, noun};
-use crate::model::{AbsPath, DependencyReason, Kind, ResourceId, Spec};
+use crate::model::{AbsPath, DependencyReason, Kind, ResourceId, Spec, UnitName};
 
 use super::declared::Declarations;
 use super::dependencies::Dependencies;
+use super::kind::UNIT_DIRECTORY;
+use super::unit_text::named;
 
 /// Reports paths that are declared as two kinds, and paths below files and links.
 pub(super) fn paths(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
@@ -85,6 +87,64 @@ pub(super) fn numbers(declarations: &Declarations, found: &mut Vec<Diagnostic>) 
                 .help(format!("give one of them another `{key}`, or leave it out")),
         );
     }
+}
+
+/// Reports units that are to be active and cannot stay so.
+pub(super) fn units(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
+    for (id, declared) in &declarations.resources {
+        let Spec::Unit(unit) = &declared.spec else { continue };
+        if unit.active != Some(true) {
+            continue;
+        }
+        let (mut service_type, mut remains) = (None, None);
+        let mut place = None;
+        for (span, text) in unit_texts(&unit.name, declarations) {
+            let named = named(text);
+            place = place.or(named.service_type.is_some().then_some(span));
+            service_type = named.service_type.or(service_type);
+            remains = named.remains.or(remains);
+        }
+        if service_type.as_deref() != Some("oneshot") || remains == Some(true) {
+            continue;
+        }
+        let message = format!("`{id}` is to be active, and ends by itself");
+        let diagnostic = Diagnostic::error(
+            Code::EndsByItself,
+            message,
+            declared.span,
+            "`active = true` is said of this unit",
+        );
+        let diagnostic = match place.filter(|place| *place != declared.span) {
+            Some(place) => diagnostic.also(place, "`Type=oneshot`"),
+            None => diagnostic,
+        };
+        found.push(
+            diagnostic
+                .because("a service of Type=oneshot is inactive again once its program has ended, so every plan would start it anew")
+                .help("write `RemainAfterExit=yes` into its [Service] section, or remove `active = true`"),
+        );
+    }
+}
+
+/// The texts that make up a unit, in systemd's order: its own file, or its template's, then the drop-ins.
+fn unit_texts<'a>(name: &UnitName, declarations: &'a Declarations) -> impl Iterator<Item = (Span, &'a str)> {
+    let names = name.template().into_iter().chain([name.as_str().to_owned()]);
+    let files = names.flat_map(|name| {
+        let own = AbsPath::new(format!("{UNIT_DIRECTORY}/{name}"));
+        let own = own.ok().map(|path| ResourceId::new(Kind::File, path.as_str()));
+        let drop_ins = format!("{UNIT_DIRECTORY}/{name}.d/");
+        let below = declarations
+            .resources
+            .iter()
+            .filter(move |(id, _)| id.kind == Kind::File && id.name.starts_with(&drop_ins));
+        own.and_then(|id| declarations.resources.get_key_value(&id))
+            .into_iter()
+            .chain(below)
+    });
+    files.filter_map(|(_, declared)| match &declared.spec {
+        Spec::File(file) => Some((declared.span, declarations.text(&file.content)?)),
+        _ => None,
+    })
 }
 
 const fn path_of(spec: &Spec) -> Option<&AbsPath> {

@@ -108,6 +108,7 @@ fn with_modules(
     }
     check::paths(&declarations, renderer.found);
     check::numbers(&declarations, renderer.found);
+    check::units(&declarations, renderer.found);
     // References to a resource that could not be read would be reported as references to nothing.
     if failed || broken || !complete || claims.is_err() {
         return None;

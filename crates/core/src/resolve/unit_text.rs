@@ -1,4 +1,5 @@
-//! What the text of a systemd unit names: paths, users, groups, other units. It judges none of it; systemd does.
+//! What the text of a systemd unit says that matters here: the paths, users, groups and other units that it names, and
+//! whether it ends by itself. It judges none of it; systemd does.
 
 /// What a unit's text names.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -11,6 +12,10 @@ pub(super) struct Named {
     pub(super) after: Vec<String>,
     /// The unit that a timer, socket or path starts, where it says so.
     pub(super) starts: Option<String>,
+    /// Its `Type`, where it says one.
+    pub(super) service_type: Option<String>,
+    /// Whether it counts as active when its program has ended, where it says so.
+    pub(super) remains: Option<bool>,
 }
 
 /// Reads a unit's text, or a drop-in's (systemd.syntax(7)).
@@ -30,6 +35,10 @@ pub(super) fn named(text: &str) -> Named {
         match (section.as_str(), key) {
             ("Unit", "After") => named.after.extend(words()),
             ("Timer" | "Path", "Unit") | ("Socket", "Service") => named.starts = Some(value.to_owned()),
+            ("Service", "Type") => named.service_type = Some(value.to_owned()),
+            ("Service", "RemainAfterExit") => {
+                named.remains = Some(matches!(value, "1" | "yes" | "y" | "true" | "t" | "on"));
+            }
             ("Service" | "Socket", "User" | "SocketUser") => named.users.push(value.to_owned()),
             ("Service" | "Socket", "Group" | "SocketGroup" | "SupplementaryGroups") => named.groups.extend(words()),
             _ => {}

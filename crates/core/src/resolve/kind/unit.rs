@@ -10,7 +10,7 @@ use super::file::content;
 pub(in crate::resolve) const DIRECTORY: &str = "/etc/systemd/system";
 
 /// Long enough for a program that dies at once over a bad configuration to do so, short enough to wait for.
-const SETTLE: Millis = Millis::seconds(3);
+const SETTLE: Millis = Millis::seconds(1);
 
 pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let name = reader.name()?;
