@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use provision_core::model::{Digest, Holder, HostName, HostText, ResourceId, RunEvent, StepError};
+use provision_core::model::{Digest, Holder, HostName, HostText, ResourceId, RunEvent, RunPhase, StepError};
 
 use crate::reach::ReachError;
 
@@ -154,6 +154,11 @@ pub enum Refused {
     OtherMachine {
         /// The machine id found.
         found: HostText,
+    },
+    /// The plan was applied before, and its run has ended.
+    Over {
+        /// How it ended.
+        phase: RunPhase,
     },
     /// There is no run of that plan on this host.
     NoSuchRun,

@@ -161,6 +161,8 @@ struct Verdict {
     events: u64,
     phase: Option<RunPhase>,
     started: Option<Instant>,
+    /// How long the finished steps took, in milliseconds.
+    worked: u64,
     done: usize,
     failed: Option<(usize, StepError)>,
     error: Option<HostText>,
@@ -183,7 +185,10 @@ impl Verdict {
             }
             RunEvent::Locked(holder) => self.outcome = Some(HostOutcome::Locked(holder.clone())),
             RunEvent::Error(text) => self.error = Some(text.clone()),
-            RunEvent::Done { .. } => self.done += 1,
+            RunEvent::Done { millis, .. } => {
+                self.done += 1;
+                self.worked = self.worked.saturating_add(*millis);
+            }
             RunEvent::StepFailed { step, error } => self.failed = Some((*step, error.clone())),
             RunEvent::Waiting { .. } | RunEvent::Started { .. } | RunEvent::Output { .. } => {}
         }
@@ -195,7 +200,8 @@ impl Verdict {
 
     /// The outcome, from the journal's last phase and from what the host says it recorded.
     fn outcome(self, plan_id: Digest, status: Option<&StatusReport>) -> HostOutcome {
-        let millis = self.started.map_or(0, millis);
+        // Whoever attaches later sees the events at once; what the steps took by the host's clock is the least it was.
+        let millis = self.started.map_or(0, millis).max(self.worked);
         let recorded = status
             .and_then(|status| status.last_run.as_ref())
             .filter(|run| run.plan_id == plan_id);
@@ -271,6 +277,7 @@ fn refused(refusal: Refusal) -> HostOutcome {
         Refusal::Locked(holder) => HostOutcome::Locked(holder),
         Refusal::NoSuchRun => HostOutcome::Refused(Refused::NoSuchRun),
         Refusal::OtherMachine { found } => HostOutcome::Refused(Refused::OtherMachine { found }),
+        Refusal::Over { phase } => HostOutcome::Refused(Refused::Over { phase }),
         Refusal::Stage(text) => HostOutcome::Refused(Refused::Host(text)),
     }
 }

@@ -104,6 +104,7 @@ fn refused_json(refused: &Refused) -> Value {
             json!({ "reason": "stale-generation", "planned": planned, "found": found })
         }
         Refused::OtherMachine { found } => json!({ "reason": "other-machine", "found": found }),
+        Refused::Over { phase } => json!({ "reason": "over", "phase": phase }),
         Refused::NoSuchRun => json!({ "reason": "no-such-run" }),
         Refused::Host(why) => json!({ "reason": "host", "why": why }),
     }

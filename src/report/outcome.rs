@@ -14,7 +14,10 @@ pub const fn exit(outcome: &HostOutcome) -> Exit {
         HostOutcome::Nothing | HostOutcome::Changed { .. } => Exit::Done,
         HostOutcome::Failed { .. } => Exit::Failed,
         HostOutcome::Refused(refused) => match refused {
-            Refused::Moved(_) | Refused::StaleGeneration { .. } | Refused::OtherMachine { .. } => Exit::Stale,
+            Refused::Moved(_)
+            | Refused::StaleGeneration { .. }
+            | Refused::OtherMachine { .. }
+            | Refused::Over { .. } => Exit::Stale,
             Refused::Blocked { .. } | Refused::NoSuchRun | Refused::Host(_) => Exit::Refused,
         },
         HostOutcome::Locked(_) => Exit::Locked,
@@ -32,7 +35,10 @@ pub const fn word(outcome: &HostOutcome) -> &'static str {
         HostOutcome::Failed { .. } => "failed",
         HostOutcome::Refused(refused) => match refused {
             Refused::Blocked { .. } => "blocked",
-            Refused::Moved(_) | Refused::StaleGeneration { .. } | Refused::OtherMachine { .. } => "stale",
+            Refused::Moved(_)
+            | Refused::StaleGeneration { .. }
+            | Refused::OtherMachine { .. }
+            | Refused::Over { .. } => "stale",
             Refused::NoSuchRun | Refused::Host(_) => "refused",
         },
         HostOutcome::Locked(_) => "locked",
@@ -124,6 +130,10 @@ fn refused_lines(host: &HostName, refused: &Refused) -> Vec<String> {
             format!("the plan was made for another installation than {}", found.escaped()),
             again,
         ],
+        Refused::Over { phase } => vec![
+            format!("the plan was applied before: that run is {}", words::phase(*phase)),
+            again,
+        ],
         Refused::NoSuchRun => vec!["there is no run of that plan on the host".to_owned()],
         Refused::Host(why) => vec![format!("the host cannot: {}", why.escaped()), again],
     }
@@ -133,7 +143,7 @@ fn refused_lines(host: &HostName, refused: &Refused) -> Vec<String> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use provision_core::model::{Digest, Holder, StepError};
+    use provision_core::model::{Digest, Holder, RunPhase, StepError};
 
     use super::*;
     use crate::drive::{ReachError, ReachStage};
@@ -164,6 +174,10 @@ mod tests {
             steps: 1,
             millis: 1,
         };
+        let over = Refused::Over {
+            phase: RunPhase::Confirmed,
+        };
+        assert_eq!(exit(&HostOutcome::Refused(over)), Exit::Stale);
         let stale = Refused::StaleGeneration { planned: 1, found: 2 };
         let other = Refused::OtherMachine { found: "x".into() };
         for (outcome, expected) in [

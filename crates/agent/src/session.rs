@@ -206,11 +206,13 @@ enum BeginError {
     Start(#[source] StartError),
 }
 
-/// Stages a plan and starts its run, unless the plan was run before or is running: then that run is the answer.
+/// Stages a plan and starts its run. Where it runs already, or died, that run is the answer; one that has ended is history.
 fn begin(layout: &Layout, plan: &Plan) -> Result<Digest, Response> {
     let plan_id = plan.id();
-    if is_decided(layout, &plan_id).map_err(not_begun)? {
-        return Ok(plan_id);
+    match earlier(layout, &plan_id).map_err(not_begun)? {
+        Earlier::None => {}
+        Earlier::Open => return Ok(plan_id),
+        Earlier::Over(phase) => return Err(Response::Refused(Refusal::Over { phase })),
     }
     let machine = observe::facts().machine_id;
     if machine != plan.machine_id {
@@ -235,21 +237,30 @@ fn not_begun(error: BeginError) -> Response {
     Response::Refused(Refusal::Stage(chain(&error)))
 }
 
-/// Whether a plan has a run that changed something or is at work. One that was refused or died before its first change is
-/// forgotten here, so that it can be tried again.
-fn is_decided(layout: &Layout, plan_id: &Digest) -> Result<bool, BeginError> {
+/// An earlier run of the same plan.
+enum Earlier {
+    None,
+    /// It is at work, or died after its first change.
+    Open,
+    /// It has its verdict.
+    Over(RunPhase),
+}
+
+/// Looks for it. One that was refused or died before its first change is forgotten here, so that it can be tried again.
+fn earlier(layout: &Layout, plan_id: &Digest) -> Result<Earlier, BeginError> {
     let path = layout.run(plan_id).journal();
     if !path.exists() {
-        return Ok(false);
+        return Ok(Earlier::None);
     }
     let Some((mut journal, events)) = Journal::open(&path).map_err(BeginError::Journal)? else {
-        return Ok(true);
+        return Ok(Earlier::Open);
     };
     if generations::changed_something(&events) {
-        return Ok(true);
+        let verdict = journal::phase(&events).filter(|phase| phase.is_final());
+        return Ok(verdict.map_or(Earlier::Open, Earlier::Over));
     }
     journal.clear().map_err(BeginError::Journal)?;
-    Ok(false)
+    Ok(Earlier::None)
 }
 
 /// Sends a run's events from one on, until its last.

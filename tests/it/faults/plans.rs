@@ -57,6 +57,14 @@ fn a_stale_plan_is_refused_whole_and_names_what_moved() {
     let _ = lab.provision(&["apply", "./saved.plan", "--yes"]).expect(0);
     assert_eq!(lab.on_host("cat /srv/one /srv/two"), "b\nb");
 
+    // What was applied is not told as done once more.
+    let ran = lab.provision(&["apply", "./saved.plan", "--yes"]).expect(5);
+    assert!(
+        ran.stdout.contains("stale") && ran.stdout.contains("the plan was applied before: that run is"),
+        "{}",
+        ran.told()
+    );
+
     // Another generation in between.
     lab.declare(&two_files("c", "c"));
     let _ = lab.provision(&["plan", "--out", "./saved.plan"]).expect(0);

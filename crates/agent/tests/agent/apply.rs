@@ -92,9 +92,12 @@ fn a_plan_is_applied_once_recorded_and_told_again() {
         other => panic!("{other:?}"),
     }
 
-    // The same plan again is the same run, and from any event on.
+    // The same plan is not applied again; its run is told from any event on.
     let before = host.snapshot();
-    assert_eq!(host.events(&plan), told);
+    let over = Refusal::Over {
+        phase: RunPhase::Confirmed,
+    };
+    assert_eq!(host.apply(&plan), [Response::Refused(over)]);
     assert_eq!(events(host.attach(plan.id(), 3), 3), told[3..]);
     assert_eq!(host.snapshot(), before);
 }

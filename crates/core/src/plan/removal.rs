@@ -8,7 +8,7 @@ use super::difference::{Difference, Edit, changes};
 use super::unit;
 use crate::model::{
     AbsPath, Action, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, Op, PackageSpec, PackageState,
-    PathKind, PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec, SysctlState, UserSpec, UserState,
+    PackageWant, PathKind, PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec, SysctlState, UserSpec, UserState,
 };
 
 /// `replaced` says that another kind is declared at the same path, so that restoring would only be in its way.
@@ -142,7 +142,7 @@ fn same_path(left: &PathState, right: &PathState) -> bool {
 
 fn package(spec: &PackageSpec, entry: &Entry, state: &PackageState) -> Option<Edit> {
     let found = match state {
-        PackageState::Absent => return None,
+        PackageState::Absent => return reinstalled(spec, entry),
         PackageState::Installed { version } => version,
         PackageState::Broken { status } => status,
     };
@@ -159,6 +159,19 @@ fn package(spec: &PackageSpec, entry: &Entry, state: &PackageState) -> Option<Ed
         after: None,
     };
     Some(Edit::new(Action::Remove, Reason::LeftConfiguration, op).with_fields(vec![field]))
+}
+
+/// A package that was there until it was declared absent. Its version of then may be gone from the archive.
+fn reinstalled(spec: &PackageSpec, entry: &Entry) -> Option<Edit> {
+    let was_there = matches!(&entry.original, Some(State::Package(PackageState::Installed { .. })));
+    if spec.want != PackageWant::Absent || !was_there {
+        return None;
+    }
+    let op = Op::Packages {
+        install: [(spec.name.clone(), None)].into(),
+        remove: [].into(),
+    };
+    Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op))
 }
 
 fn sysctl(spec: &SysctlSpec, entry: &Entry, state: &SysctlState) -> Option<Edit> {

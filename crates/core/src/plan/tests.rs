@@ -533,6 +533,32 @@ fn a_package_that_was_there_before_stays() {
 }
 
 #[test]
+fn a_package_that_was_declared_absent_comes_back() {
+    let spec = Spec::Package(PackageSpec {
+        name: "nano".into(),
+        want: PackageWant::Absent,
+    });
+    let had = desired(vec![(spec, vec![])]);
+    let installed = State::Package(PackageState::Installed { version: "1".into() });
+    let absent = State::Package(PackageState::Absent);
+    for (original, now, action) in [
+        (installed.clone(), absent.clone(), Action::Restore),
+        (absent.clone(), absent, Action::Forget),
+        (installed.clone(), installed, Action::Forget),
+    ] {
+        let mut observed = observed(vec![("package:nano", now)]);
+        observed.receipt = Fact::Known(Some(receipt(&had, vec![("package:nano", original)])));
+        let plan = plan(&desired(vec![]), &observed, &by());
+        assert_eq!(change(&plan, "package:nano").action, action);
+        let installs = plan
+            .steps
+            .iter()
+            .any(|step| matches!(&step.op, Op::Packages { install, .. } if install.contains_key("nano")));
+        assert_eq!(installs, action == Action::Restore);
+    }
+}
+
+#[test]
 fn what_cannot_be_done_to_a_unit_is_said_before_anything_is() {
     let state = |load: &str, enabled: &str| {
         State::Unit(UnitState {

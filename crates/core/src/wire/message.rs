@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Digest, Holder, HostFacts, HostText, Observed, Plan, RunEvent, RunSummary, Spec, UnitName};
+use crate::model::{
+    Digest, Holder, HostFacts, HostText, Observed, Plan, RunEvent, RunPhase, RunSummary, Spec, UnitName,
+};
 
 /// What the controller asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,6 +54,11 @@ pub enum Refusal {
     OtherMachine {
         /// The machine id found.
         found: HostText,
+    },
+    /// The plan was applied before, and its run has ended.
+    Over {
+        /// How it ended.
+        phase: RunPhase,
     },
     /// The plan cannot be staged; the text says why.
     Stage(HostText),
