@@ -4,7 +4,10 @@
 
 #![cfg(feature = "language")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-#![expect(clippy::print_stdout, reason = "the seed and the slow ones are for who reads the test's output")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the seed and the slow ones are for who reads the test's output"
+)]
 
 use std::collections::BTreeMap;
 use std::fs;
