@@ -376,6 +376,17 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
         &[("hosts/web-1.toml", b"[directories.\"/srv/{{ item }}\"]\neach = \"range(end=100)\"\n")],
     ),
     (
+        Code::EndsByItself,
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"seed.service\"]\nactive = true\ntext = \"\"\"\n[Service]\nType=oneshot\nExecStart=/usr/bin/seed\n\"\"\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"seed.service\"]\nactive = true\ntext = \"\"\"\n[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/usr/bin/seed\n\"\"\"\n",
+        )],
+    ),
+    (
         Code::TwoMachines,
         &[(
             "hosts/web-1.toml",

@@ -98,9 +98,9 @@ fn the_same_plan_applied_by_two_is_one_run() {
     assert_eq!(runs(&lab).len(), 1);
     let events = journal(&lab).len();
 
-    // And once more, after its end: the same verdict, and nothing happens.
-    let third = lab.provision(&["apply", "./saved.plan", "--yes"]).expect(0);
-    assert!(third.stdout.contains("changed"), "{}", third.told());
+    // And once more, after its end: it is history, and nothing happens.
+    let third = lab.provision(&["apply", "./saved.plan", "--yes"]).expect(5);
+    assert!(third.stdout.contains("applied before"), "{}", third.told());
     assert_eq!((runs(&lab).len(), journal(&lab).len()), (1, events));
     assert_is(&lab, "new");
 }
