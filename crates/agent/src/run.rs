@@ -305,7 +305,8 @@ fn sweep(layout: &Layout, plan: &Plan) {
     let staged = layout.run(&plan.id()).plan();
     let own = [
         layout.lock(),
-        layout.receipt(0),
+        // Where it would have recorded itself.
+        layout.receipt(plan.base_generation.saturating_add(1)),
         layout.stored(&Digest::of(b"")),
         staged,
     ];

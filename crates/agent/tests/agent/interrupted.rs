@@ -140,6 +140,9 @@ fn heals(host: &Host, what: &str) {
     );
     assert_eq!(names("/mnt"), ["mark", "old"], "{what}");
     assert_eq!(host.read("/mnt/old"), "old\n", "{what}");
+    let left = host.snapshot();
+    let left: Vec<_> = left.lines().filter(|line| line.contains("/.provision-")).collect();
+    assert!(left.is_empty(), "{what}: {left:?}");
 }
 
 /// The lengths that a whole run's journal has after each of its lines.
