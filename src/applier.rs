@@ -17,6 +17,7 @@ pub async fn applier(root: &Path) -> Applier {
         who: format!("{}@{}", user(), machine()),
         commit: commit(root).await,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        rollback_to: None,
     }
 }
 

@@ -225,7 +225,7 @@ pub struct Check {}
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Symbols: + create   ~ update   - remove   < restore what was there before   . forget, leave as it is
-         ! run      ↻ restart or reload   ? verify
+         ! run      ↻ restart or reload   ? verify   = only its record changes
 
 Examples:
   provision plan                           all hosts

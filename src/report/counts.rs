@@ -18,6 +18,7 @@ pub struct Counts {
     pub run: usize,
     pub restart: usize,
     pub verify: usize,
+    pub record: usize,
     /// Resources that stay as they are.
     pub unchanged: usize,
     /// What keeps plans from being applied.
@@ -51,6 +52,7 @@ impl Counts {
             run: self.run + other.run,
             restart: self.restart + other.restart,
             verify: self.verify + other.verify,
+            record: self.record + other.record,
             unchanged: self.unchanged + other.unchanged,
             blockers: self.blockers + other.blockers,
         }
@@ -59,7 +61,15 @@ impl Counts {
     /// How many changes there are in all.
     #[must_use]
     pub const fn changes(self) -> usize {
-        self.create + self.update + self.remove + self.restore + self.forget + self.run + self.restart + self.verify
+        self.create
+            + self.update
+            + self.remove
+            + self.restore
+            + self.forget
+            + self.run
+            + self.restart
+            + self.verify
+            + self.record
     }
 
     const fn slot(&mut self, action: Action) -> &mut usize {
@@ -72,6 +82,7 @@ impl Counts {
             Action::Run => &mut self.run,
             Action::Restart => &mut self.restart,
             Action::Verify => &mut self.verify,
+            Action::Record => &mut self.record,
         }
     }
 
@@ -88,6 +99,7 @@ impl Counts {
             (self.forget, "to forget"),
             (self.run, "to run"),
             (self.verify, "to verify"),
+            (self.record, "to record"),
         ];
         if self.restart > 0 {
             parts.push(words::count(self.restart, "restart"));

@@ -144,7 +144,9 @@ fn what(change: &Change) -> String {
         Action::Create => "is not there".to_owned(),
         Action::Update => "is not as declared".to_owned(),
         Action::Remove | Action::Restore | Action::Forget => "left the configuration and is still there".to_owned(),
-        Action::Run | Action::Restart | Action::Verify => words::reasons(&change.reasons, "needs a restart"),
+        Action::Run | Action::Restart | Action::Verify | Action::Record => {
+            words::reasons(&change.reasons, "needs a restart")
+        }
     }
 }
 

@@ -233,6 +233,7 @@ fn desired(text: &str) -> Desired {
         spec,
         origin,
         depends: Vec::new(),
+        on_removal: Default::default(),
     };
     Desired {
         host: "web-1".to_owned().try_into().unwrap(),

@@ -126,7 +126,8 @@ fn verb(plan: &Plan, change: &Change) -> &'static str {
         | Action::Forget
         | Action::Run
         | Action::Restart
-        | Action::Verify => words::action(change.action),
+        | Action::Verify
+        | Action::Record => words::action(change.action),
     }
 }
 
@@ -180,7 +181,7 @@ pub(super) const fn action_style(action: Action, palette: Palette) -> anstyle::S
         Action::Update => palette.update(),
         Action::Remove | Action::Restore => palette.remove(),
         Action::Run | Action::Restart | Action::Verify => palette.act(),
-        Action::Forget => palette.faint(),
+        Action::Forget | Action::Record => palette.faint(),
     }
 }
 

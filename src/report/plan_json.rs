@@ -189,7 +189,12 @@ fn reason_json(reason: &Reason) -> ReasonJson {
         | Reason::VerifiesChanges
         | Reason::WasThereBefore
         | Reason::AlreadyGone
-        | Reason::NothingToUndo => (None, None),
+        | Reason::NothingToUndo
+        | Reason::CannotUndo
+        | Reason::DataStays
+        | Reason::Kept
+        | Reason::RemovedThoughThereBefore
+        | Reason::OnRemovalDiffers => (None, None),
     };
     ReasonJson {
         code: words::reason_name(reason),

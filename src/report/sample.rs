@@ -48,6 +48,7 @@ pub(super) fn empty(host: &str) -> Plan {
             who: "ada@desk".to_owned(),
             commit: None,
             version: "0.1.0".to_owned(),
+            rollback_to: None,
         },
         changes: Vec::new(),
         unchanged: vec![Unchanged {

@@ -26,6 +26,7 @@ pub const fn symbol(action: Action) -> char {
         Action::Run => '!',
         Action::Restart => '↻',
         Action::Verify => '?',
+        Action::Record => '=',
     }
 }
 
@@ -41,6 +42,7 @@ pub const fn action(action: Action) -> &'static str {
         Action::Run => "run",
         Action::Restart => "restart",
         Action::Verify => "verify",
+        Action::Record => "record",
     }
 }
 
@@ -85,6 +87,11 @@ pub const fn reason_name(reason: &Reason) -> &'static str {
         Reason::WasThereBefore => "was-there-before",
         Reason::AlreadyGone => "already-gone",
         Reason::NothingToUndo => "nothing-to-undo",
+        Reason::CannotUndo => "cannot-undo",
+        Reason::DataStays => "data-stays",
+        Reason::Kept => "kept",
+        Reason::RemovedThoughThereBefore => "removed-though-there-before",
+        Reason::OnRemovalDiffers => "on-removal-differs",
     }
 }
 
@@ -117,7 +124,12 @@ const fn trigger(reason: &Reason) -> Option<&ResourceId> {
         | Reason::HalfInstalled(_)
         | Reason::WasThereBefore
         | Reason::AlreadyGone
-        | Reason::NothingToUndo => None,
+        | Reason::NothingToUndo
+        | Reason::CannotUndo
+        | Reason::DataStays
+        | Reason::Kept
+        | Reason::RemovedThoughThereBefore
+        | Reason::OnRemovalDiffers => None,
     }
 }
 
@@ -139,6 +151,11 @@ pub fn reason(reason: &Reason, verb: &str) -> String {
         Reason::WasThereBefore => "was there before provision came".to_owned(),
         Reason::AlreadyGone => "is already gone from the host".to_owned(),
         Reason::NothingToUndo => "has nothing to undo".to_owned(),
+        Reason::CannotUndo => "what it did stays: a command cannot be undone".to_owned(),
+        Reason::DataStays => "its data, and configuration files that were changed, stay".to_owned(),
+        Reason::Kept => "stays, as on_removal says".to_owned(),
+        Reason::RemovedThoughThereBefore => "goes though it was there before, as on_removal says".to_owned(),
+        Reason::OnRemovalDiffers => "is as declared; what happens when it leaves the configuration changes".to_owned(),
     }
 }
 
@@ -179,7 +196,7 @@ pub fn op(op: &Op) -> String {
         Op::DeleteUser { name, .. } => format!("delete user {name}"),
         Op::Run(spec) => format!("run {}", spec.name),
         Op::Probe(spec) => format!("wait for {}", spec.name),
-        Op::Forget => "forget what left the configuration".to_owned(),
+        Op::Record => "bring the record up to date".to_owned(),
     };
     safe(&words)
 }
@@ -203,7 +220,7 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::CreateUser(_)
         | Op::ModifyUser { .. }
         | Op::DeleteUser { .. }
-        | Op::Forget => false,
+        | Op::Record => false,
     }
 }
 

@@ -43,7 +43,7 @@ pub(crate) fn look(
     step: &Step,
     looked: &BTreeMap<ResourceId, State>,
 ) -> Result<BTreeMap<ResourceId, State>, StepError> {
-    if matches!(step.op, Op::Forget) {
+    if matches!(step.op, Op::Record) {
         return Ok(BTreeMap::new());
     }
     let mut states = BTreeMap::new();

@@ -250,6 +250,7 @@ pub(crate) fn entry(planned: &PlannedEntry, original: Option<State>) -> Entry {
         depends: planned.depends.clone(),
         original,
         trigger: planned.trigger,
+        on_removal: planned.on_removal,
     }
 }
 
@@ -439,6 +440,7 @@ mod tests {
             depends: Vec::new(),
             trigger: trigger.map(|text| Digest::of(text.as_bytes())),
             spec,
+            on_removal: Default::default(),
         };
         (entry.spec.id(), entry)
     }
@@ -454,6 +456,7 @@ mod tests {
                 who: "a@b".to_owned(),
                 commit: Some("abc".to_owned()),
                 version: "1".to_owned(),
+                rollback_to: None,
             },
             changes: Vec::new(),
             unchanged: Vec::new(),
@@ -461,7 +464,7 @@ mod tests {
             steps: entries
                 .keys()
                 .map(|id| Step {
-                    op: Op::Forget,
+                    op: Op::Record,
                     covers: BTreeSet::from([id.clone()]),
                 })
                 .collect(),

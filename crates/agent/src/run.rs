@@ -332,7 +332,7 @@ fn sweep(layout: &Layout, plan: &Plan) {
         | Op::DeleteUser { .. }
         | Op::Run(_)
         | Op::Probe(_)
-        | Op::Forget => None,
+        | Op::Record => None,
     });
     let mut seen = BTreeSet::new();
     for path in own.chain(touched) {

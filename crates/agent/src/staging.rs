@@ -228,7 +228,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::DeleteUser { .. }
             | Op::Run(_)
             | Op::Probe(_)
-            | Op::Forget => {}
+            | Op::Record => {}
         }
     }
     Ok(())

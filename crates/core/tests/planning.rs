@@ -41,6 +41,7 @@ fn receipt(left: &Desired, observed: &Observed) -> Receipt {
             depends: resource.depends.clone(),
             original: observed.resources.get(id).and_then(Fact::known).cloned(),
             trigger: (id.kind == provision_core::model::Kind::Unit).then(|| trigger(left, resource)),
+            on_removal: resource.on_removal,
         };
         (id.clone(), entry)
     });
@@ -76,6 +77,7 @@ fn every_case_gives_its_plan() {
             who: "ada@desk".into(),
             commit: None,
             version: "0".into(),
+            rollback_to: None,
         };
         let plan = plan(&want, &seen, &by);
         let told = serde_json::json!({

@@ -1,7 +1,7 @@
 //! The schema of resources' tables, made from the language's table of fields.
 
 use provision_core::config::{Shape, fields};
-use provision_core::model::Kind;
+use provision_core::model::{Kind, OnRemoval};
 use serde_json::{Value, json};
 
 use super::{about, integer, list_of, or_template, table, text, text_or_template};
@@ -91,6 +91,7 @@ fn shape(shape: Shape) -> Value {
         Shape::Mode => text_or_template("^[0-7]{3,4}$"),
         Shape::Duration => text_or_template("^ *[0-9]+ *(ms|s|sec|min|m|h|d) *$"),
         Shape::OnChange => or_template(json!({ "type": "string", "enum": ["restart", "reload", "nothing"] })),
+        Shape::OnRemoval => or_template(json!({ "type": "string", "enum": OnRemoval::ALL.map(OnRemoval::word) })),
         Shape::Unit => text_or_template(r"^[^-].*\.[a-z]+$"),
         Shape::User | Shape::Owner => text_or_template("^[A-Za-z0-9_]"),
         Shape::Url => text_or_template("^http://"),

@@ -116,7 +116,7 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
         Op::DeleteUser { name, keep_group } => user::delete(name, *keep_group, progress),
         Op::Run(spec) => command::run(spec, progress),
         Op::Probe(spec) => probe::wait(spec, progress),
-        Op::Forget => Ok(()),
+        Op::Record => Ok(()),
     }
     .map(|()| None)
 }

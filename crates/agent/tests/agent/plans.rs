@@ -87,6 +87,7 @@ pub(crate) fn plan_from(observed: &Observed, wanted: &Wanted) -> Plan {
             who: "tester@here".to_owned(),
             commit: None,
             version: "0".to_owned(),
+            rollback_to: None,
         },
         changes: Vec::new(),
         unchanged: Vec::new(),
@@ -106,6 +107,7 @@ pub(crate) fn plan_from(observed: &Observed, wanted: &Wanted) -> Plan {
             spec: spec.clone(),
             depends: Vec::new(),
             trigger: None,
+            on_removal: Default::default(),
         };
         plan.entries.insert(id.clone(), entry);
         if !is_as_wanted(spec, state) {
@@ -154,7 +156,7 @@ fn removal(spec: &Spec, original: Option<&State>) -> Op {
         Spec::File(spec) => (spec.path.clone(), PathKind::File),
         Spec::Directory(spec) => (spec.path.clone(), PathKind::Directory),
         Spec::Symlink(spec) => (spec.path.clone(), PathKind::Symlink),
-        _ => return Op::Forget,
+        _ => return Op::Record,
     };
     match original {
         Some(State::Path(PathState::File {

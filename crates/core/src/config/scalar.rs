@@ -1,7 +1,7 @@
 //! Single values as places demand them: each type reads a TOML value, or the text that a template rendered to.
 //! It renders nothing and knows no file.
 
-use crate::model::{AbsPath, HostName, InvalidPath, Millis, Mode, OnChange, ResourceId, UnitName};
+use crate::model::{AbsPath, HostName, InvalidPath, Millis, Mode, OnChange, OnRemoval, ResourceId, UnitName};
 
 use super::code::Code;
 use super::tree::Value;
@@ -375,6 +375,15 @@ impl Scalar for OnChange {
             "nothing" => Ok(Self::Nothing),
             other => Err(one_of(other, ON_CHANGE)),
         }
+    }
+}
+
+impl Scalar for OnRemoval {
+    const NOUN: &'static str = "\"restore\", \"remove\" or \"keep\"";
+
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        let choice = Self::ALL.into_iter().find(|choice| choice.word() == text);
+        choice.ok_or_else(|| one_of(text, &Self::ALL.map(Self::word)))
     }
 }
 

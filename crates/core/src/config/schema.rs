@@ -1,7 +1,7 @@
 //! What the tables of each kind of resource may say: one table of fields per kind, from which files are checked and
 //! documented. It holds no value and applies no default.
 
-use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, ResourceId, UnitName};
+use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, OnRemoval, ResourceId, UnitName};
 
 use super::scalar::{Port, Problem, Scalar, is_template};
 use super::source::Span;
@@ -35,6 +35,7 @@ pub enum Shape {
     Mode,
     Duration,
     OnChange,
+    OnRemoval,
     Unit,
     User,
     Owner,
@@ -76,6 +77,11 @@ const EACH: Field = field(
     Shape::Each,
     "A list, a table, or an expression that gives one: one resource per item, which templates see as `item`, and its key as `key`.",
 );
+const ON_REMOVAL: Field = field(
+    "on_removal",
+    Shape::OnRemoval,
+    "When it leaves the configuration: \"restore\" what was there before (default), \"remove\" it in any case, or \"keep\" it.",
+);
 const OWNER: Field = field("owner", Shape::Owner, "The owning user, root by default.");
 const GROUP: Field = field(
     "group",
@@ -111,6 +117,7 @@ const FILES: &[Field] = &[
         Shape::Bool,
         "Keep the content out of diffs; true by default where others may not read it.",
     ),
+    ON_REMOVAL,
     AFTER,
     WHEN,
     EACH,
@@ -119,12 +126,14 @@ const DIRECTORIES: &[Field] = &[
     OWNER,
     GROUP,
     field("mode", Shape::Mode, "Permissions, \"0755\" by default."),
+    ON_REMOVAL,
     AFTER,
     WHEN,
     EACH,
 ];
 const SYMLINKS: &[Field] = &[
     field("target", Shape::Text, "What the link says, absolute or relative."),
+    ON_REMOVAL,
     AFTER,
     WHEN,
     EACH,
@@ -135,6 +144,7 @@ const PACKAGES: &[Field] = &[
         Shape::Text,
         "\"present\", \"absent\", or exactly this version.",
     ),
+    ON_REMOVAL,
     AFTER,
     WHEN,
     EACH,
@@ -174,6 +184,7 @@ const UNITS: &[Field] = &[
         Shape::Duration,
         "How long it must stay up to count as healthy, \"1s\" by default.",
     ),
+    ON_REMOVAL,
     AFTER,
     WHEN,
     EACH,
@@ -203,6 +214,7 @@ const USERS: &[Field] = &[
         Shape::Bool,
         "Create it in the range of system users; false by default.",
     ),
+    ON_REMOVAL,
     AFTER,
     WHEN,
     EACH,
@@ -214,6 +226,7 @@ const GROUPS: &[Field] = &[
         Shape::Bool,
         "Create it in the range of system groups; false by default.",
     ),
+    ON_REMOVAL,
     WHEN,
     EACH,
 ];
@@ -333,6 +346,7 @@ impl Shape {
             Self::Mode => literal::<Mode>(node),
             Self::Duration => literal::<Millis>(node),
             Self::OnChange => literal::<OnChange>(node),
+            Self::OnRemoval => literal::<OnRemoval>(node),
             Self::Unit => literal::<UnitName>(node),
             Self::User => literal::<UserName>(node),
             Self::Owner => literal::<OwnerName>(node),

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AbsPath, Applier, Blob, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec, HostName,
-    HostText, Kind, Millis, Mode, Origin, ProbeSpec, ResourceId, Spec, SymlinkSpec, SysctlSpec, UnitName, UserSpec,
+    HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, Spec, SymlinkSpec, SysctlSpec, UnitName,
+    UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -33,6 +34,8 @@ pub enum Action {
     Restart,
     /// A probe is waited for.
     Verify,
+    /// It is as declared; only what is recorded of it changes.
+    Record,
 }
 
 /// Who moved since the last apply.
@@ -84,8 +87,18 @@ pub enum Reason {
     WasThereBefore,
     /// It is no longer on the host.
     AlreadyGone,
-    /// What it did cannot be undone, and needs no undoing.
+    /// It changes nothing, so there is nothing to undo.
     NothingToUndo,
+    /// What it did cannot be undone: a command's work.
+    CannotUndo,
+    /// Its data, and the configuration files that were changed, stay: a package's.
+    DataStays,
+    /// It stays because its declaration says `on_removal = "keep"`.
+    Kept,
+    /// It goes, though it was there before, because its declaration says `on_removal = "remove"`.
+    RemovedThoughThereBefore,
+    /// Its declaration now says otherwise what happens when it leaves the configuration.
+    OnRemovalDiffers,
 }
 
 /// One attribute that changes.
@@ -304,8 +317,8 @@ pub enum Op {
     Run(CommandSpec),
     /// Wait for a probe.
     Probe(ProbeSpec),
-    /// Drop resources from the receipt; nothing on the host changes.
-    Forget,
+    /// Bring the receipt up to date; nothing on the host changes.
+    Record,
 }
 
 /// One step of a plan. Steps run one after another; the first failure ends the run.
@@ -328,6 +341,9 @@ pub struct PlannedEntry {
     pub depends: Vec<Dependency>,
     /// For units: the digest of what it is started with.
     pub trigger: Option<Digest>,
+    /// What happens to it when it leaves the configuration.
+    #[serde(default, skip_serializing_if = "OnRemoval::is_default")]
+    pub on_removal: OnRemoval,
 }
 
 /// The plan for one host.

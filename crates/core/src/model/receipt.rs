@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Dependency, Digest, HostText, Spec, State};
+use super::{Dependency, Digest, HostText, OnRemoval, Spec, State};
 
 /// Who applied, from where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Applier {
     pub commit: Option<String>,
     /// The version of `provision`.
     pub version: String,
+    /// The generation that it goes back to, where it is a rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback_to: Option<u64>,
 }
 
 /// How a generation ended.
@@ -42,6 +45,9 @@ pub struct Entry {
     pub original: Option<State>,
     /// For units: the digest of what it was last started with (see the planner). Another digest means a restart is due.
     pub trigger: Option<Digest>,
+    /// What happens to it when it leaves the configuration, as its last declaration said.
+    #[serde(default, skip_serializing_if = "OnRemoval::is_default")]
+    pub on_removal: OnRemoval,
 }
 
 /// What the newest generation left.

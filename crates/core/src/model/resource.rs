@@ -7,9 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind, Origin, PackageSpec,
-    PackageState, PathState, ProbeSpec, ProbeState, SymlinkSpec, SysctlSpec, SysctlState, UnitSpec, UnitState,
-    UserSpec, UserState,
+    CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind, OnRemoval, Origin,
+    PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SymlinkSpec, SysctlSpec, SysctlState, UnitSpec,
+    UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -223,6 +223,9 @@ pub struct Resource {
     pub origin: Origin,
     /// What comes before it, sorted, each resource of this host; free of cycles over the whole host.
     pub depends: Vec<Dependency>,
+    /// What happens to it when it leaves the configuration.
+    #[serde(default, skip_serializing_if = "OnRemoval::is_default")]
+    pub on_removal: OnRemoval,
 }
 
 #[cfg(test)]

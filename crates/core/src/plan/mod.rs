@@ -124,10 +124,10 @@ impl<'a> Draft<'a> {
             let successor = path::kinds_at_a_path()
                 .map(|kind| ResourceId::new(kind, id.name.clone()))
                 .find(|other| path::is_path(id.kind) && self.desired.resources.contains_key(other));
-            if successor.is_some() {
+            let removal::Removal { edit, frees } = removal::removal(entry, state, successor.is_some());
+            if frees {
                 self.freed.insert(id.name.clone());
             }
-            let edit = removal::removal(entry, state, successor.is_some());
             let moved = match difference::difference(&entry.spec, state, None) {
                 Difference::Same(_) => Moved::Configuration,
                 Difference::Edit(_) | Difference::Impossible { .. } => Moved::Both,
@@ -191,7 +191,10 @@ impl<'a> Draft<'a> {
     }
 
     fn probes(&mut self) {
-        let changes = self.changes.values().any(|change| change.action != Action::Forget);
+        let changes = self
+            .changes
+            .values()
+            .any(|change| !matches!(change.action, Action::Forget | Action::Record));
         for (id, resource) in &self.desired.resources {
             let Spec::Probe(spec) = &resource.spec else { continue };
             let Some(state) = self.state(id) else { continue };
@@ -217,10 +220,17 @@ impl<'a> Draft<'a> {
 
     fn take(&mut self, id: &ResourceId, resource: &Resource, found: Difference, state: &State) {
         match found {
-            Difference::Same(because) => self.unchanged.push(Unchanged {
-                id: id.clone(),
-                because,
-            }),
+            Difference::Same(because) => match self.entry(id) {
+                Some(entry) if entry.on_removal != resource.on_removal => {
+                    let field = difference::changes("on_removal", entry.on_removal.word(), resource.on_removal);
+                    let edit = Edit::new(Action::Record, Reason::OnRemovalDiffers, Op::Record).with_fields(vec![field]);
+                    self.push(id, edit, Moved::Configuration, Some(resource), resource.depends.clone());
+                }
+                Some(_) | None => self.unchanged.push(Unchanged {
+                    id: id.clone(),
+                    because,
+                }),
+            },
             Difference::Impossible { problem, fix } => self.blockers.push(Blocker {
                 id: id.clone(),
                 unknown: false,
@@ -302,12 +312,14 @@ impl<'a> Draft<'a> {
                 spec: resource.spec.clone(),
                 depends: resource.depends.clone(),
                 trigger: (id.kind == Kind::Unit).then(|| trigger(self.desired, resource)),
+                on_removal: resource.on_removal,
             };
             (id.clone(), entry)
         });
         let pending = self
             .changes
             .values()
+            .filter(|change| change.action != Action::Record)
             .filter(|change| change.id.kind == Kind::Unit && self.desired.resources.contains_key(&change.id));
         Plan {
             format: PLAN_FORMAT,

@@ -1,5 +1,5 @@
-//! What happens to a resource that leaves the configuration: what `provision` made goes, what was there before comes
-//! back, and what it never changed stays.
+//! What happens to a resource that leaves the configuration: by default what `provision` made goes, what was there before
+//! comes back, and what it never changed stays; `on_removal` may choose otherwise. It looks at no other resource.
 
 use std::collections::BTreeSet;
 
@@ -7,12 +7,33 @@ use super::account::{self, unchanged_user};
 use super::difference::{Difference, Edit, changes};
 use super::unit;
 use crate::model::{
-    AbsPath, Action, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, Op, PackageSpec, PackageState,
-    PackageWant, PathKind, PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec, SysctlState, UserSpec, UserState,
+    AbsPath, Action, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, OnRemoval, Op, PackageSpec,
+    PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec, SysctlState,
+    UnitState, UserSpec, UserState,
 };
 
+/// A removal.
+pub(super) struct Removal {
+    pub(super) edit: Edit,
+    /// Whether it makes room for what is declared at the same path.
+    pub(super) frees: bool,
+}
+
 /// `replaced` says that another kind is declared at the same path, so that restoring would only be in its way.
-pub(super) fn removal(entry: &Entry, state: &State, replaced: bool) -> Edit {
+pub(super) fn removal(entry: &Entry, state: &State, replaced: bool) -> Removal {
+    let edit = match entry.on_removal {
+        OnRemoval::Restore => undo(entry, state, replaced),
+        OnRemoval::Remove => remove(entry, state),
+        OnRemoval::Keep => {
+            let edit = forget(entry, state, Reason::Kept);
+            return Removal { edit, frees: false };
+        }
+    };
+    Removal { edit, frees: replaced }
+}
+
+/// What was there before comes back.
+fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
     let edit = match (&entry.spec, state) {
         (Spec::File(spec), State::Path(state)) => path(&spec.path, PathKind::File, entry, state, replaced),
         (Spec::Symlink(spec), State::Path(state)) => path(&spec.path, PathKind::Symlink, entry, state, replaced),
@@ -31,36 +52,78 @@ pub(super) fn removal(entry: &Entry, state: &State, replaced: bool) -> Edit {
                 };
                 (!ops.is_empty()).then(|| Edit {
                     ops,
-                    ..Edit::new(action, Reason::LeftConfiguration, Op::Forget)
+                    ..Edit::new(action, Reason::LeftConfiguration, Op::Record)
                 })
             }
             _ => None,
         },
         _ => None,
     };
-    edit.unwrap_or_else(|| forget(entry, state))
+    edit.unwrap_or_else(|| forget(entry, state, Reason::WasThereBefore))
+}
+
+/// It goes as what `provision` made goes, whatever was there before.
+fn remove(entry: &Entry, state: &State) -> Edit {
+    let original = match state {
+        State::Group(_) => State::Group(GroupState::Absent),
+        State::User(_) => State::User(UserState::Absent),
+        State::Package(_) => State::Package(PackageState::Absent),
+        State::Path(_) => State::Path(PathState::Absent),
+        State::Unit(_) => State::Unit(UnitState {
+            load: HostText::from("not-found"),
+            enabled: HostText::from(""),
+            active: HostText::from("inactive"),
+            needs_reload: false,
+        }),
+        // Of these there is nothing to remove.
+        State::Sysctl(_) | State::Command(_) | State::Probe(_) => return undo(entry, state, false),
+    };
+    let mut made = Entry {
+        original: Some(original),
+        ..entry.clone()
+    };
+    if let Spec::Unit(spec) = &mut made.spec {
+        // It is stopped and disabled, whichever of the two was declared.
+        (spec.enabled, spec.active) = (Some(true), Some(true));
+    }
+    let mut edit = undo(&made, state, false);
+    if edit.action == Action::Remove && entry.original.as_ref().is_none_or(|original| !absent(original)) {
+        edit.reasons.push(Reason::RemovedThoughThereBefore);
+    }
+    edit
 }
 
 /// Whether it was not there before `provision` made it.
 fn was_absent(entry: &Entry) -> bool {
-    match &entry.original {
-        Some(State::Path(PathState::Absent))
-        | Some(State::Package(PackageState::Absent))
-        | Some(State::Group(GroupState::Absent))
-        | Some(State::User(UserState::Absent)) => true,
-        Some(_) | None => false,
+    entry.original.as_ref().is_some_and(absent)
+}
+
+fn absent(state: &State) -> bool {
+    match state {
+        State::Path(PathState::Absent)
+        | State::Package(PackageState::Absent)
+        | State::Group(GroupState::Absent)
+        | State::User(UserState::Absent) => true,
+        State::Unit(unit) => unit.load.untrusted() == "not-found",
+        State::Path(_)
+        | State::Package(_)
+        | State::Group(_)
+        | State::User(_)
+        | State::Sysctl(_)
+        | State::Command(_)
+        | State::Probe(_) => false,
     }
 }
 
-fn forget(entry: &Entry, state: &State) -> Edit {
-    let reason = match (&entry.original, state) {
-        (_, State::Path(PathState::Absent) | State::Package(PackageState::Absent)) => Reason::AlreadyGone,
-        (_, State::Group(GroupState::Absent) | State::User(UserState::Absent)) => Reason::AlreadyGone,
-        (Some(State::Command(_) | State::Probe(_)), _) => Reason::NothingToUndo,
-        (None | Some(_), State::Command(_) | State::Probe(_)) => Reason::NothingToUndo,
-        (None | Some(_), _) => Reason::WasThereBefore,
+/// It stays as it is, and why.
+fn forget(entry: &Entry, state: &State, stays: Reason) -> Edit {
+    let reason = match &entry.spec {
+        Spec::Command(_) => Reason::CannotUndo,
+        Spec::Probe(_) => Reason::NothingToUndo,
+        _ if absent(state) => Reason::AlreadyGone,
+        _ => stays,
     };
-    let mut edit = Edit::new(Action::Forget, Reason::LeftConfiguration, Op::Forget);
+    let mut edit = Edit::new(Action::Forget, Reason::LeftConfiguration, Op::Record);
     edit.reasons.push(reason);
     edit
 }
@@ -158,7 +221,9 @@ fn package(spec: &PackageSpec, entry: &Entry, state: &PackageState) -> Option<Ed
         before: Some(found.clone()),
         after: None,
     };
-    Some(Edit::new(Action::Remove, Reason::LeftConfiguration, op).with_fields(vec![field]))
+    let mut edit = Edit::new(Action::Remove, Reason::LeftConfiguration, op).with_fields(vec![field]);
+    edit.reasons.push(Reason::DataStays);
+    Some(edit)
 }
 
 /// A package that was there until it was declared absent. Its version of then may be gone from the archive.

@@ -26,6 +26,7 @@ pub(super) fn simulate(plan: &Plan, before: &Observed) -> Observed {
             depends: planned.depends.clone(),
             original,
             trigger: planned.trigger,
+            on_removal: planned.on_removal,
         };
         (id.clone(), entry)
     });
@@ -183,7 +184,7 @@ fn apply(op: &Op, host: &mut Observed) {
                 }
             }
         }
-        Op::Settle(_) | Op::Forget => {}
+        Op::Settle(_) | Op::Record => {}
         Op::CreateGroup(spec) => {
             let state = GroupState::Present {
                 gid: spec.gid.unwrap_or(900),

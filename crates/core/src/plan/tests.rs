@@ -13,6 +13,7 @@ fn by() -> Applier {
         who: "ada@desk".into(),
         commit: None,
         version: "0".into(),
+        rollback_to: None,
     }
 }
 
@@ -107,6 +108,7 @@ fn desired(specs: Vec<(Spec, Vec<Dependency>)>) -> Desired {
                 spec,
                 origin: origin.clone(),
                 depends,
+                on_removal: OnRemoval::default(),
             },
         )
     });
@@ -145,6 +147,7 @@ fn receipt(desired: &Desired, originals: Vec<(&str, State)>) -> Receipt {
             depends: resource.depends.clone(),
             original: originals.get(id).cloned(),
             trigger: (id.kind == Kind::Unit).then(|| trigger(desired, resource)),
+            on_removal: resource.on_removal,
         };
         (id.clone(), entry)
     });

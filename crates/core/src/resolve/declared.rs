@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Code, Diagnostic, Span, Spanned};
-use crate::model::{Blob, Content, DependencyReason, Digest, Kind, ResourceId, Spec};
+use crate::model::{Blob, Content, DependencyReason, Digest, Kind, OnRemoval, ResourceId, Spec};
 
 /// A dependency that the configuration writes down.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub(super) struct Declared {
     pub(super) spec: Spec,
     pub(super) span: Span,
     pub(super) said: Vec<Said>,
+    pub(super) on_removal: OnRemoval,
     /// Whether a group declares it, so that the host's own declaration of it takes its place.
     weak: bool,
 }
@@ -61,30 +62,44 @@ pub(super) struct Sysctl {
 }
 
 impl Declarations {
-    /// Takes in a resource.
+    /// Takes in a resource that is undone when it leaves the configuration.
     pub(super) fn declare(&mut self, spec: Spec, span: Span, said: Vec<Said>, found: &mut Vec<Diagnostic>) {
+        self.declare_with(spec, OnRemoval::default(), span, said, found);
+    }
+
+    /// Takes in a resource.
+    pub(super) fn declare_with(
+        &mut self,
+        spec: Spec,
+        on_removal: OnRemoval,
+        span: Span,
+        said: Vec<Said>,
+        found: &mut Vec<Diagnostic>,
+    ) {
         let id = spec.id();
         self.note(&id);
+        let declared = Declared {
+            spec,
+            span,
+            said,
+            on_removal,
+            weak: self.whose == Whose::Group,
+        };
         match self.resources.get_mut(&id) {
-            None => {
-                let weak = self.whose == Whose::Group;
-                let declared = Declared { spec, span, said, weak };
-                self.resources.insert(id, declared);
+            None => _ = self.resources.insert(id, declared),
+            Some(there) if there.weak && self.whose == Whose::Host => *there = declared,
+            Some(there) if there.spec == declared.spec && there.on_removal == on_removal => {
+                there.weak &= declared.weak;
+                there.said.extend(declared.said);
             }
-            Some(there) if there.weak && self.whose == Whose::Host => {
-                let weak = false;
-                *there = Declared { spec, span, said, weak };
+            Some(there) => {
+                let difference = if there.spec == declared.spec {
+                    format!("`on_removal` is \"{}\" and \"{on_removal}\"", there.on_removal)
+                } else {
+                    differences(&there.spec, &declared.spec)
+                };
+                found.push(twice(&id.to_string(), &difference, there.span, span));
             }
-            Some(there) if there.spec == spec => {
-                there.weak &= self.whose == Whose::Group;
-                there.said.extend(said);
-            }
-            Some(there) => found.push(twice(
-                &id.to_string(),
-                &differences(&there.spec, &spec),
-                there.span,
-                span,
-            )),
         }
     }
 

@@ -126,6 +126,7 @@ fn with_modules(
             spec: declared.spec,
             origin: sources.origin(declared.span),
             depends: depends.into_iter().collect(),
+            on_removal: declared.on_removal,
         };
         (id, resource)
     });

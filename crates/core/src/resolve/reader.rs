@@ -8,7 +8,7 @@ use crate::config::{
     Code, Declaration, Diagnostic, Node, Problem, Reported, Scalar, Span, Spanned, Value, check_name, finding,
     is_template, shown,
 };
-use crate::model::{DependencyReason, ResourceId};
+use crate::model::{DependencyReason, OnRemoval, ResourceId};
 
 use super::declared::{Declarations, Said};
 use super::local::Locals;
@@ -119,7 +119,11 @@ impl Reader<'_, '_, '_> {
 
     /// Declares what the fields say.
     pub(super) fn declare(&mut self, spec: crate::model::Spec, span: Span, said: Vec<Said>) {
-        self.declarations.declare(spec, span, said, self.renderer.found);
+        // What is wrong with it is found; the host is not resolved then.
+        let on_removal = self.optional::<OnRemoval>("on_removal").ok().flatten();
+        let on_removal = on_removal.map(|on_removal| on_removal.value).unwrap_or_default();
+        self.declarations
+            .declare_with(spec, on_removal, span, said, self.renderer.found);
     }
 
     /// Records a finding.
