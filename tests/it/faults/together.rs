@@ -91,7 +91,7 @@ fn the_same_plan_applied_by_two_is_one_run() {
     let first = start(&lab, &["apply", "./saved.plan", "--yes"]);
     comes_to_gate(&lab);
     let second = start(&lab, &["apply", "./saved.plan", "--yes"]);
-    second.says("command");
+    second.says("run gate");
     open(&lab);
     let (first, second) = (first.ends().expect(0), second.ends().expect(0));
     assert!(first.stdout.contains("changed") && second.stdout.contains("changed"));
