@@ -1,6 +1,6 @@
-//! Hostile projects: mutations of all cases, made-up expressions, and the classic bombs. Nothing may panic, take longer
-//! than a few seconds, or hold more than 256 MiB. `PROVISION_FUZZ_SECONDS` says how long to go on (two seconds each by
-//! default), and `PROVISION_FUZZ_SEED` repeats a run.
+//! Hostile projects: mutations of all cases and modules, made-up expressions, and the classic bombs. None may panic, hang, or
+//! hold more than 256 MiB. `PROVISION_FUZZ_SECONDS` says how long each of the two generators goes on (two seconds by
+//! default, a minute in `.ci/run`), and `PROVISION_FUZZ_SEED` repeats a run.
 
 #![cfg(feature = "language")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -10,8 +10,12 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, Once};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use provision_core::config::{Sources, load, render, to_json};
@@ -38,6 +42,7 @@ impl Random {
             |seed| seed.parse().unwrap(),
         );
         println!("PROVISION_FUZZ_SEED={seed}");
+        SEED.lock().unwrap().clone_from(&seed.to_string());
         Self((seed ^ salt) | 1)
     }
 
@@ -68,9 +73,51 @@ fn peak() -> u64 {
     line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() / 1024
 }
 
-/// Resolves, renders and asks why, and says how it went.
+/// What each thread is trying, and since when.
+static TRIED: Mutex<BTreeMap<String, (Instant, Files)>> = Mutex::new(BTreeMap::new());
+
+/// The seed of the last generator that began.
+static SEED: Mutex<String> = Mutex::new(String::new());
+
+/// Ends this process as soon as a project hangs or too much memory is held, and says which projects were tried then. A
+/// measurement afterwards would never come.
+fn watch() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let _ = thread::spawn(|| {
+            loop {
+                thread::sleep(Duration::from_millis(20));
+                let tried = TRIED.lock().unwrap();
+                let hangs = tried.values().any(|(since, _)| since.elapsed() > LONGEST);
+                if hangs || peak() > MOST_MEMORY {
+                    abort(&tried);
+                }
+            }
+        });
+    });
+}
+
+fn abort(tried: &BTreeMap<String, (Instant, Files)>) -> ! {
+    let seed = SEED.lock().unwrap();
+    let mut told = format!("{} MiB, of at most {MOST_MEMORY}; PROVISION_FUZZ_SEED={seed}\n", peak());
+    for (test, (since, config)) in tried {
+        writeln!(told, "{test} has tried this for {:?}:", since.elapsed()).unwrap();
+        for (path, bytes) in config {
+            let shown: String = String::from_utf8_lossy(bytes).chars().take(2000).collect();
+            writeln!(told, "--- {path}\n{shown}").unwrap();
+        }
+    }
+    // Past the capture of a test's output, which nobody would ever see.
+    std::io::stderr().write_all(told.as_bytes()).unwrap();
+    std::process::abort();
+}
+
+/// Resolves, renders and asks why, under the eye of [`watch`].
 fn survive(config: &Files) -> Resolution {
+    watch();
     let start = Instant::now();
+    let test = thread::current().name().unwrap_or_default().to_owned();
+    TRIED.lock().unwrap().insert(test.clone(), (start, config.clone()));
     let files = BTreeMap::from([("motd".to_owned(), b"{{ host.name }}".to_vec())]);
     let sources = Sources {
         config: config.clone(),
@@ -85,32 +132,29 @@ fn survive(config: &Files) -> Resolution {
         let answer = why(project, &sources, &host, "m.x");
         drop(answer.why);
     }
+    TRIED.lock().unwrap().remove(&test);
+    assert!(peak() <= MOST_MEMORY, "{} MiB were held", peak());
     let taken = start.elapsed();
-    if taken > LONGEST || peak() > MOST_MEMORY {
-        for (path, bytes) in config {
-            let shown: String = String::from_utf8_lossy(bytes).chars().take(2000).collect();
-            println!("--- {path}\n{shown}");
-        }
-        panic!("it took {taken:?} and {} MiB", peak());
-    }
     if taken > LONGEST / 10 {
         println!("a project took {taken:?}");
     }
     resolution
 }
 
-/// Every case's files.
+/// The files of every case, and of this repository's own project.
 fn corpus() -> Vec<Files> {
-    let cases = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut projects: Vec<Files> = Vec::new();
-    let mut roots: Vec<PathBuf> = fs::read_dir(cases)
+    let mut roots: Vec<PathBuf> = fs::read_dir(package.join("tests/cases"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
+    roots.push(package.join("../.."));
     roots.sort();
     for root in roots {
         let mut files = Files::new();
-        let mut open = vec![root.clone()];
+        let parts = ["hosts", "groups", "modules"].map(|part| root.join(part));
+        let mut open: Vec<PathBuf> = parts.into_iter().filter(|part| part.is_dir()).collect();
         while let Some(next) = open.pop() {
             for entry in fs::read_dir(&next).unwrap() {
                 let path = entry.unwrap().path();
@@ -427,6 +471,107 @@ fn the_classic_bombs_are_refused() {
         "a".repeat(4000)
     );
     refused("pattern", &pattern);
+}
+
+/// Resolves a project that has to be refused with this code.
+fn refused_with(code: &str, files: &[(&str, String)]) {
+    let files = files
+        .iter()
+        .map(|(path, text)| ((*path).to_owned(), text.clone().into_bytes()));
+    let resolution = survive(&files.collect());
+    let codes: Vec<_> = resolution.diagnostics.iter().map(|found| found.code.id()).collect();
+    assert!(resolution.has_errors() && codes.contains(&code), "{code}: {codes:?}");
+}
+
+#[test]
+fn circles_of_every_kind_end_however_long() {
+    for length in [1, 2, 2000] {
+        let next = |index: usize| (index + 1) % length;
+        let every = |one: &dyn Fn(usize) -> String| (0..length).map(one).collect::<String>();
+        let host = ("hosts/a.toml", "imports = [\"m\"]\n".to_owned());
+
+        let options = every(&|index| {
+            format!(
+                "[options.o{index}]\ntype = \"string\"\ndefault = \"{{{{ o{} }}}}\"\n",
+                next(index)
+            )
+        });
+        refused_with("E0307", &[host.clone(), ("modules/m.toml", options)]);
+
+        let resources = every(&|index| {
+            let next = next(index);
+            format!("[files.\"/f{index}\"]\ntext = \"\"\nafter = [\"file:/f{next}\"]\n")
+        });
+        refused_with("E0506", &[("hosts/a.toml", resources)]);
+
+        let paths: Vec<_> = (0..length).map(|index| format!("modules/m{index}.toml")).collect();
+        let mut modules = vec![("hosts/a.toml", "imports = [\"m0\"]\n".to_owned())];
+        for (index, path) in paths.iter().enumerate() {
+            modules.push((path, format!("imports = [\"m{}\"]\n", next(index))));
+        }
+        refused_with("E0202", &modules);
+
+        // Instances that make instances, whose names grow for ever.
+        let mut modules = vec![("hosts/a.toml", "imports = [\"m0\"]\n[set.m0.x]\n".to_owned())];
+        for (index, path) in paths.iter().enumerate().take(40) {
+            let next = next(index).min(39) % length.min(40);
+            let text = format!("instances = true\n[set.m{next}.\"{{{{ instance }}}}x\"]\n");
+            modules.push((path, text));
+        }
+        let imports: Vec<_> = (0..length.min(40)).map(|index| format!("m{index}")).collect();
+        modules[0].1 = format!("imports = {imports:?}\n[set.m0.x]\n");
+        let files = modules
+            .iter()
+            .map(|(path, text)| ((*path).to_owned(), text.clone().into_bytes()));
+        assert!(survive(&files.collect()).has_errors(), "instances of {length} modules");
+    }
+}
+
+#[test]
+fn numbers_beyond_all_bounds_are_findings() {
+    let types = ["integer", "float", "port", "duration", "size"];
+    let numbers = [
+        "9223372036854775807",
+        "-9223372036854775808",
+        "9223372036854775808",
+        "1e308",
+        "1e309",
+        "-inf",
+        "nan",
+        "0x7fffffffffffffff",
+        "\"9223372036854775807\"",
+        "\"99999999999999999999999999999999999999T\"",
+        "\"9007199254740993d\"",
+        "\"{{ 9223372036854775807 + 1 }}\"",
+        "\"{{ 9223372036854775807 * 9223372036854775807 }}\"",
+        "\"{{ 2 ** 9999 }}\"",
+        "\"{{ 1 / 0 }}\"",
+        "\"{{ 1 // 0 }}\"",
+        "\"{{ 1 % 0 }}\"",
+        "\"{{ range(end=9223372036854775807) | length }}\"",
+    ];
+    let mut refused = 0;
+    for ty in types {
+        for number in numbers {
+            for key in ["default", "min", "max", "one_of"] {
+                let value = if key == "one_of" {
+                    format!("[{number}]")
+                } else {
+                    number.to_owned()
+                };
+                let option = format!("[options.x]\ntype = \"{ty}\"\n{key} = {value}\n");
+                let uses = "[users.u]\nuid = \"{{ x }}\"\n[files.\"/x\"]\ntext = \"{{ x + 1 }}\"\n";
+                refused += usize::from(survive(&module(&(option + uses))).has_errors());
+            }
+            let places = format!(
+                "[users.u]\nuid = {number}\n[groups.g]\ngid = {number}\n[ports]\np = {number}\n[sysctl]\n\"vm.x\" = {number}\n\
+                 [probes.p]\ntcp = \"127.0.0.1:1\"\ntimeout = {number}\nthreshold = {number}\n[files.\"/x\"]\ntext = \"\"\nmode = {number}\n"
+            );
+            refused += usize::from(survive(&module(&places)).has_errors());
+        }
+    }
+    // Most cannot be taken; a few can, where they are a number like any other.
+    assert!(refused > types.len() * numbers.len() * 4, "only {refused}");
 }
 
 #[test]

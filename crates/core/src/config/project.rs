@@ -90,6 +90,10 @@ fn read_group(project: &mut Project, path: &str, tag: &str, bytes: &[u8]) {
     let mut group = HostGroup::read(tag.to_owned(), path.to_owned(), source, &document, found);
     group.unreadable = unreadable;
     group.broken |= unreadable;
+    if unreadable {
+        group.resources.clear();
+        group.ports.clear();
+    }
     project.groups.insert(tag.to_owned(), group);
 }
 
@@ -114,6 +118,15 @@ fn read_module(project: &mut Project, path: &str, name: &str, bytes: &[u8]) {
     let mut module = Module::read(name.to_owned(), path.to_owned(), &document, found);
     module.unreadable = unreadable;
     module.broken |= unreadable;
+    if unreadable {
+        // Which options it declares is all that is worth knowing of it.
+        module
+            .unread_options
+            .extend(std::mem::take(&mut module.options).into_keys());
+        module.resources.clear();
+        module.asserts.clear();
+        module.ports.clear();
+    }
     project.modules.insert(name.to_owned(), module);
 }
 

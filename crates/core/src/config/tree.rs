@@ -97,11 +97,13 @@ pub(super) fn parse(path: &str, bytes: &[u8], sources: &mut SourceMap, found: &m
         }
     };
     let source = sources.add(path, text);
-    let (document, errors) = DeTable::parse_recoverable(text);
+    let (document, mut errors) = DeTable::parse_recoverable(text);
+    // What the parser finds when it decodes a value comes after all that breaks the grammar.
+    errors.sort_by_key(|error| error.span().map_or(text.len(), |span| span.start));
     // Only the first finding of a line is worth reading, and none after an open bracket, which swallows what follows it.
     let mut last_line = None;
     for error in errors {
-        let range = error.span().unwrap_or(text.len()..text.len());
+        let range = whole_characters(text, error.span().unwrap_or(text.len()..text.len()));
         let line = sources.position(source, Span::new(source, range.clone()).start).0;
         if last_line.replace(line) == Some(line) {
             continue;
@@ -139,6 +141,16 @@ fn table(table: &DeTable<'_>, source: SourceId, found: &mut Vec<Diagnostic>) -> 
         .collect();
     entries.sort_by_key(|entry| entry.key.span);
     Table { entries }
+}
+
+/// A range that cuts no character: the parser counts bytes, and may stop in the midst of one.
+fn whole_characters(text: &str, range: std::ops::Range<usize>) -> std::ops::Range<usize> {
+    let end = range.end.clamp(range.start, text.len().max(range.start));
+    let start = (0..=range.start.min(text.len()))
+        .rev()
+        .find(|at| text.is_char_boundary(*at));
+    let end = (end..=text.len()).find(|at| text.is_char_boundary(*at));
+    start.unwrap_or(0)..end.unwrap_or(text.len())
 }
 
 /// `None` for what is refused, once the finding is recorded.
@@ -193,7 +205,12 @@ pub(crate) fn place_in_text(span: Span, raw: &str, range: std::ops::Range<usize>
 fn raw_offset(raw: &str, wanted: usize) -> usize {
     let triple = raw.starts_with("\"\"\"") || raw.starts_with("'''");
     let literal = raw.starts_with('\'');
-    let mut at = if triple { 3 } else { 1 };
+    let mut at = match raw.as_bytes().first() {
+        Some(b'"' | b'\'') if triple => 3,
+        Some(b'"' | b'\'') => 1,
+        // Without quotes it is no text of TOML's, and what the parser made of it for a guess.
+        _ => return whole_characters(raw, 0..wanted).end,
+    };
     if triple {
         // A line feed straight after the opening quotes is not part of the text.
         let rest = raw.get(at..).unwrap_or("");

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{Code, Diagnostic, Span, noun};
 use crate::model::{AbsPath, DependencyReason, Kind, ResourceId, Spec, UnitName};
 
+use super::circle;
 use super::declared::Declarations;
 use super::dependencies::Dependencies;
 use super::kind::UNIT_DIRECTORY;
@@ -227,24 +228,19 @@ fn follow<'a>(first: &'a ResourceId, left: &BTreeSet<&'a ResourceId>, dependenci
 }
 
 fn drawn(cycle: &[Link<'_>], declarations: &Declarations) -> Option<Diagnostic> {
-    let names: Vec<_> = cycle.iter().map(|(id, _)| id.to_string()).collect();
-    let around = |index: usize| names.get((index + 1) % names.len().max(1)).map_or("", String::as_str);
-    let first = names.first()?;
-    let mut labels = cycle.iter().enumerate().filter_map(|(index, (id, reason))| {
-        let span = declarations.resources.get(*id)?.span;
-        Some((span, format!("`{id}` {} `{}`", words(*reason), around(index))))
+    let (first, _) = cycle.first()?;
+    let next = cycle.iter().cycle().skip(1);
+    let links = cycle.iter().zip(next).filter_map(|((id, reason), (next, _))| {
+        Some(circle::Link {
+            name: id.to_string(),
+            span: declarations.resources.get(*id)?.span,
+            label: format!("`{id}` {} `{next}`", words(*reason)),
+        })
     });
-    let message = if names.len() == 1 {
-        format!("`{first}` waits for itself")
-    } else {
-        format!(
-            "resources wait for each other in a circle: {} → {first}",
-            names.join(" → ")
-        )
-    };
-    let (span, label) = labels.next()?;
-    let diagnostic = Diagnostic::error(Code::DependencyCycle, message, span, label);
-    let diagnostic = labels.fold(diagnostic, |diagnostic, (span, label)| diagnostic.also(span, label));
+    let mut diagnostic = circle::circle(Code::DependencyCycle, "resources wait for each other", links.collect());
+    if cycle.len() == 1 {
+        diagnostic.message = format!("`{first}` waits for itself");
+    }
     let said = cycle
         .iter()
         .any(|(_, reason)| matches!(reason, DependencyReason::After | DependencyReason::RestartOn));

@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::config::{
-    Assert, Code, Declaration, Diagnostic, Host, Label, PortClaim, Project, Severity, SourceMap, Span,
-};
+use crate::config::{Assert, Code, Declaration, Diagnostic, Host, Label, PortClaim, Project, Severity, SourceMap};
 use crate::model::{Desired, Kind, Resource};
 
 use super::declared::{Declarations, Whose};
@@ -97,9 +95,9 @@ fn with_modules(
     if let Some(trace) = &mut renderer.trace {
         trace.read = true;
         trace.made = made.unwrap_or_default();
-        let modules = imported.modules.keys();
-        trace.ways = modules
-            .map(|module| ((*module).to_owned(), way(imported, module)))
+        let ways = imported.ways.iter();
+        trace.ways = ways
+            .map(|(module, way)| ((*module).to_owned(), (way.by.by(), way.span)))
             .collect();
         let specs = declarations.resources.iter();
         trace.specs = specs
@@ -240,15 +238,6 @@ fn tell_ways(imported: &Imported<'_>, sources: &SourceMap, found: &mut [Diagnost
             }
         }
     }
-}
-
-/// The imports that lead to a module, as a trace has them.
-fn way(imported: &Imported<'_>, module: &str) -> Vec<(String, By, Span)> {
-    let steps = imported
-        .way(module)
-        .into_iter()
-        .map(|(module, way)| (module.to_owned(), way.by.by(), way.span));
-    steps.collect()
 }
 
 fn asserts(uses: &Uses<'_>, scopes: &[Scope], renderer: &mut Renderer<'_>) {

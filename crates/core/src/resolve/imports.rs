@@ -6,6 +6,7 @@ use crate::config::{
     Code, Diagnostic, Host, HostGroup, Import, Module, Project, Reported, Span, Spanned, did_you_mean, shown,
 };
 
+use super::circle::{Link, circle};
 use super::render::{Facts, Renderer, Scope};
 use super::trace::By;
 
@@ -192,7 +193,7 @@ pub(super) struct Imported<'a> {
     pub(super) modules: BTreeMap<&'a str, &'a Module>,
     /// The groups that the host is in, by tag.
     pub(super) groups: Vec<&'a HostGroup>,
-    ways: BTreeMap<&'a str, Way<'a>>,
+    pub(super) ways: BTreeMap<&'a str, Way<'a>>,
     /// Whether all imports are of modules that there are, and none is in a circle; and no group is broken.
     pub(super) sound: bool,
 }
@@ -300,20 +301,13 @@ impl<'a> Walk<'a> {
 }
 
 fn cycle_found(cycle: &[(&str, Span)]) -> Diagnostic {
-    let mut drawn: Vec<_> = cycle.iter().map(|(name, _)| *name).collect();
-    drawn.extend(cycle.first().map(|(name, _)| *name));
-    let message = format!("modules import each other in a circle: {}", drawn.join(" → "));
-    let mut places = cycle.iter().zip(drawn.iter().skip(1));
-    let why = "a module's imports come before it, so a circle has no beginning";
-    let help = "move what both need into a module of its own, and import that from both";
-    let mut diagnostic = match places.next() {
-        Some(((name, span), next)) => {
-            Diagnostic::error(Code::ImportCycle, message, *span, format!("`{name}` imports `{next}`"))
-        }
-        None => Diagnostic::unplaced(Code::ImportCycle, message),
-    };
-    for ((name, span), next) in places {
-        diagnostic = diagnostic.also(*span, format!("`{name}` imports `{next}`"));
-    }
-    diagnostic.because(why).help(help)
+    let next = cycle.iter().cycle().skip(1);
+    let links = cycle.iter().zip(next).map(|((name, span), (next, _))| Link {
+        name: (*name).to_owned(),
+        span: *span,
+        label: format!("`{name}` imports `{next}`"),
+    });
+    circle(Code::ImportCycle, "modules import each other", links.collect())
+        .because("a module's imports come before it, so a circle has no beginning")
+        .help("move what both need into a module of its own, and import that from both")
 }

@@ -2,6 +2,7 @@
 //! defaults applied, dependencies found. It looks at no host, and reads nothing but the sources it is given.
 
 mod check;
+mod circle;
 mod claims;
 mod declared;
 mod dependencies;

@@ -9,6 +9,7 @@ use crate::config::{
     Value, did_you_mean, listed, shown,
 };
 
+use super::circle::{Link, circle};
 use super::imports::{Imported, Importer};
 use super::merge::{Part, hides_groups, merge};
 use super::render::{Facts, Renderer, Scope, Written, value};
@@ -182,17 +183,17 @@ impl<'a> Options<'a, '_> {
     fn cycle(&self, id: Id<'_>, option: &OptionDeclaration) -> Diagnostic {
         let first = self.chain.iter().position(|step| *step == id).unwrap_or(0);
         let steps = self.chain.get(first..).unwrap_or(&[]);
-        let drawn: Vec<_> = steps.iter().chain([&id]).map(|step| self.name(*step)).collect();
-        let message = format!("options need each other's values in a circle: {}", drawn.join(" → "));
-        let needs = |index: usize| format!("needs `{}`", drawn.get(index + 1).map_or("", String::as_str));
-        let mut diagnostic = Diagnostic::error(Code::OptionCycle, message, option.name.span, needs(0));
-        for (index, (used, name)) in steps.iter().enumerate().skip(1) {
-            let other = self.uses.all.get(*used).and_then(|used| used.module.options.get(*name));
-            diagnostic = match other {
-                Some(other) => diagnostic.also(other.name.span, needs(index)),
-                None => diagnostic,
-            };
-        }
+        let next = steps.iter().cycle().skip(1);
+        let links = steps.iter().zip(next).map(|(step, next)| {
+            let (used, name) = *step;
+            let declared = self.uses.all.get(used).and_then(|used| used.module.options.get(name));
+            Link {
+                name: self.name(*step),
+                span: declared.unwrap_or(option).name.span,
+                label: format!("needs `{}`", self.name(*next)),
+            }
+        });
+        let diagnostic = circle(Code::OptionCycle, "options need each other's values", links.collect());
         diagnostic.help("give one of them a value that uses no other option")
     }
 

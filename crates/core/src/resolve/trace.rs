@@ -112,8 +112,8 @@ pub(super) struct Trace {
     /// What each resource should be, where that is known.
     pub(super) specs: BTreeMap<ResourceId, Spec>,
     pub(super) dependencies: Dependencies,
-    /// For each module the imports that lead to it, from the host file on: the module brought in, by which file, where.
-    pub(super) ways: BTreeMap<String, Vec<(String, By, Span)>>,
+    /// For each module the import that brings it in: whose file says it, and where.
+    pub(super) ways: BTreeMap<String, (By, Span)>,
 }
 
 /// A literal as JSON has it.

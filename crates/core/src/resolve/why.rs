@@ -368,13 +368,12 @@ impl Asked<'_> {
     }
 
     fn module(&self, module: &str) -> Vec<Definition> {
-        let way = self.trace.ways.get(module).map_or(&[][..], Vec::as_slice);
-        let last = way.last().map(|(_, by, span)| {
+        let way = self.trace.ways.get(module).map(|(by, span)| {
             let mut definition = self.definition(by, Priority::Set, *span);
             definition.wins = true;
             definition
         });
-        last.into_iter().collect()
+        way.into_iter().collect()
     }
 
     fn option(&self, path: &OptionPath) -> (String, Option<Json>, Vec<Definition>) {
@@ -459,15 +458,19 @@ impl Asked<'_> {
     }
 
     fn imports(&self, by: &By) -> Vec<Import> {
-        let By::Module { name, .. } = by else {
-            return Vec::new();
-        };
-        let way = self.trace.ways.get(name).into_iter().flatten();
-        way.map(|(module, _, span)| Import {
-            module: module.clone(),
-            origin: self.sources.origin(*span),
-        })
-        .collect()
+        let mut imports = Vec::new();
+        let mut by = by;
+        while let By::Module { name, .. } = by
+            && let Some((importer, span)) = self.trace.ways.get(name)
+        {
+            imports.push(Import {
+                module: name.clone(),
+                origin: self.sources.origin(*span),
+            });
+            by = importer;
+        }
+        imports.reverse();
+        imports
     }
 }
 
