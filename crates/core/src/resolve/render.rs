@@ -10,7 +10,7 @@ use crate::config::{
     Code, Diagnostic, Host, OptionValue, Project, Reported, SourceMap, Span, Spanned, did_you_mean, place_in_text,
     shown,
 };
-use crate::model::Connection;
+use crate::model::{Connection, Machine};
 
 use super::template::{Budget, Chain, Form, Template, TemplateError, compile, prototype};
 use super::trace::{By, Trace};
@@ -131,20 +131,59 @@ impl Facts {
     }
 }
 
-/// A host's public facts.
+/// The facts, for whoever asks for one that there is not.
+const FACTS: &str = "what is known of a host before it is contacted: name, address, port, user, tags, host_keys, and what its \
+                     [hetzner] or [aws] says";
+
+/// A host's public facts: what its own file says about how it is reached and what it runs on. Nothing of it is secret, and
+/// nothing is a template, so no host's facts wait for another's.
 fn facts(host: &Host) -> Value {
-    let (port, user) = match &host.connection {
-        Connection::Ssh { port, user, .. } => (port.unwrap_or(22), user.as_deref().unwrap_or("root")),
-        Connection::Local => (22, "root"),
+    let (port, user, host_keys) = match &host.connection {
+        Connection::Ssh {
+            port, user, host_keys, ..
+        } => (
+            port.unwrap_or(22),
+            user.as_deref().unwrap_or("root"),
+            host_keys.as_slice(),
+        ),
+        Connection::Local => (22, "root", &[][..]),
     };
-    let tags: Vec<Value> = host.tags.iter().map(|tag| Value::from(tag.as_str())).collect();
-    Value::from(BTreeMap::from([
+    let texts = |texts: &mut dyn Iterator<Item = &String>| -> Value {
+        Value::from(texts.map(|text| Value::from(text.as_str())).collect::<Vec<_>>())
+    };
+    let mut facts = BTreeMap::from([
         ("name".to_owned(), Value::from(host.name.as_str())),
         ("address".to_owned(), Value::from(host.address())),
         ("port".to_owned(), Value::from(u64::from(port))),
         ("user".to_owned(), Value::from(user)),
-        ("tags".to_owned(), Value::from(tags)),
-    ]))
+        ("tags".to_owned(), texts(&mut host.tags.iter())),
+        ("host_keys".to_owned(), texts(&mut host_keys.iter())),
+    ]);
+    if let Some(machine) = &host.machine {
+        let (cloud, keys) = machine_facts(machine);
+        let keys = keys.map(|(key, value)| (key.to_owned(), Value::from(value)));
+        facts.insert(cloud.to_owned(), Value::from(BTreeMap::from(keys)));
+    }
+    Value::from(facts)
+}
+
+/// The table of the cloud that a machine is on, with the keys that the host file has in it.
+fn machine_facts(machine: &Machine) -> (&'static str, [(&'static str, &str); 3]) {
+    match machine {
+        Machine::Hetzner {
+            server_type,
+            location,
+            image,
+        } => (
+            "hetzner",
+            [("type", server_type), ("location", location), ("image", image)],
+        ),
+        Machine::Aws {
+            instance_type,
+            region,
+            image,
+        } => ("aws", [("type", instance_type), ("region", region), ("image", image)]),
+    }
 }
 
 /// An option's value as templates see it.
@@ -368,6 +407,10 @@ impl<'a> Renderer<'a> {
                 value = inner;
                 continue;
             }
+            // Not every host has one, so a template may be right that asks first; rendering tells.
+            if matches!(word.as_str(), "hetzner" | "aws") && first != "instances" {
+                return None;
+            }
             let keys: Vec<_> = map.keys().filter_map(|key| key.as_str()).collect();
             let (what, why) = if first == "instances" {
                 let why = "`instances` has an entry for each module with instances, and in it one for each instance";
@@ -378,8 +421,7 @@ impl<'a> Renderer<'a> {
                     "`hosts` has an entry for each file in hosts/",
                 )
             } else {
-                let why = "what is known of a host before it is contacted: name, address, port, user, tags";
-                (format!("a host has no fact `{word}`"), why)
+                (format!("a host has no fact `{word}`"), FACTS)
             };
             // `hosts.web-1.address` is read as a subtraction.
             let rest = written.text.get(range.start..).unwrap_or("");
@@ -415,6 +457,11 @@ impl<'a> Renderer<'a> {
                     shown(part)
                 ))
                 .help(help);
+        }
+        if error.code == Code::UnknownVariable && matches!(part, "hetzner" | "aws") {
+            diagnostic = diagnostic
+                .because(format!("only a host whose file has [{part}] has it"))
+                .help(format!("ask first: {{% if host.{part} is defined %}}…{{% endif %}}"));
         }
         self.found.push(diagnostic);
         Reported
