@@ -441,4 +441,15 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
             ("hosts/web-1.toml", b"[host]\ntags = [\"web\"]\n"),
         ],
     ),
+    (
+        Code::UnknownFile,
+        &[(
+            "hosts/web-1.toml",
+            b"[files.\"/opt/web/run\"]\nfile = \"run\"\nmode = \"0755\"\n\n[units.\"web.service\"]\nactive = true\ntext = \"\"\"\n[Service]\nExecStart=/opt/web/rum\n\"\"\"\n",
+        ), ("files/run", b"#!/bin/sh\nexec sleep infinity\n")],
+        &[(
+            "hosts/web-1.toml",
+            b"[files.\"/opt/web/run\"]\nfile = \"run\"\nmode = \"0755\"\n\n[units.\"web.service\"]\nactive = true\ntext = \"\"\"\n[Service]\nExecStart=/opt/web/run\n\"\"\"\n",
+        ), ("files/run", b"#!/bin/sh\nexec sleep infinity\n")],
+    ),
 ];

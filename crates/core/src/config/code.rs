@@ -131,6 +131,11 @@ codes! {
         "The module does nothing until it is given an instance: `[set.MODULE.NAME]`, empty if the defaults will do."
     UnusedGroup "W0704" "a group that no host is in"
         "`groups/TAG.toml` is for the hosts that have the tag in `[host] tags`, and no host has it."
+    UnknownFile "W0705" "a service that needs a file that nothing provides"
+        "The unit names a program to run, an environment file, a credential or a working directory, the host declares no such path, and \
+         it lies where no package of Debian puts anything, or in a directory that the host declares itself. Started, the service would \
+         fail. If a command or package makes the path, let the unit come `after` it, and this is quiet; a leading \"-\" says that it may \
+         be missing."
 }
 
 impl Code {

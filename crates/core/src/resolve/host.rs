@@ -13,7 +13,7 @@ use super::reader::Reader;
 use super::render::{Facts, Renderer, Scope, Templates, Written, instances_value};
 use super::trace::{By, Trace};
 use super::uses::{self, Uses};
-use super::{check, claims, dependencies, kind, provided, repeat};
+use super::{check, claims, dependencies, kind, needed, provided, repeat};
 
 /// What all hosts of a resolution share.
 pub(super) struct Shared<'a> {
@@ -117,6 +117,7 @@ fn with_modules(
     }
     check::cycles(&declarations, &dependencies, renderer.found);
     provided::users(&declarations, &dependencies, renderer.found);
+    needed::paths(&declarations, &dependencies, renderer.found);
     let sources = &*renderer.sources;
     let resources = declarations.resources.into_iter().map(|(id, declared)| {
         let depends = dependencies.remove(&id).unwrap_or_default();

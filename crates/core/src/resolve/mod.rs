@@ -11,6 +11,7 @@ mod imports;
 mod kind;
 mod local;
 mod merge;
+mod needed;
 mod options;
 mod provided;
 mod reader;

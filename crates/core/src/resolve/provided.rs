@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{Code, Diagnostic, Span, did_you_mean};
-use crate::model::{Kind, PackageWant, ResourceId, Spec};
+use crate::model::{Dependency, Kind, PackageWant, ResourceId, Spec};
 
 use super::declared::{Declarations, Declared};
 use super::dependencies::Dependencies;
@@ -82,7 +82,10 @@ pub(super) fn users(declarations: &Declarations, dependencies: &Dependencies, fo
     let mut told = BTreeSet::new();
     for (id, declared) in &declarations.resources {
         for (kind, name) in named_by(id, declared, declarations) {
-            if provided(kind, &name, declarations) || after_package(id, dependencies) || !told.insert(name.clone()) {
+            if provided(kind, &name, declarations)
+                || comes_after(id, Kind::Package, dependencies)
+                || !told.insert(name.clone())
+            {
                 continue;
             }
             found.push(unknown(kind, &name, id, declared.span, declarations));
@@ -136,7 +139,7 @@ fn provided(kind: Kind, name: &str, declarations: &Declarations) -> bool {
 }
 
 /// Whether a managed package is called like the user, as `redis-server` and `redis` are.
-fn by_package(name: &str, declarations: &Declarations) -> bool {
+pub(super) fn by_package(name: &str, declarations: &Declarations) -> bool {
     let stem = name.trim_start_matches(['_', '-']).trim_start_matches("Debian-");
     let alike = |package: &str| {
         let short = stem.len().min(package.len());
@@ -148,10 +151,18 @@ fn by_package(name: &str, declarations: &Declarations) -> bool {
     })
 }
 
-/// Whoever lets a resource come after a package says where its user is from.
-fn after_package(id: &ResourceId, dependencies: &Dependencies) -> bool {
-    let on = dependencies.get(id).into_iter().flatten();
-    on.into_iter().any(|dependency| dependency.on.kind == Kind::Package)
+/// Whether a resource comes after one of a kind: who says so says where what it names is from. What is said of a unit is
+/// said of its files, too.
+pub(super) fn comes_after(id: &ResourceId, kind: Kind, dependencies: &Dependencies) -> bool {
+    let waits = |on: &BTreeSet<Dependency>| on.iter().any(|dependency| dependency.on.kind == kind);
+    let uses = |on: &BTreeSet<Dependency>| on.iter().any(|dependency| dependency.on == *id);
+    let unit_waits = || {
+        let units = dependencies
+            .iter()
+            .filter(|(other, on)| other.kind == Kind::Unit && uses(on));
+        units.into_iter().any(|(_, on)| waits(on))
+    };
+    dependencies.get(id).is_some_and(waits) || (id.name.starts_with(UNIT_DIRECTORY) && unit_waits())
 }
 
 fn unknown(kind: Kind, name: &str, id: &ResourceId, span: Span, declarations: &Declarations) -> Diagnostic {

@@ -1,11 +1,15 @@
 //! What the text of a systemd unit says that matters here: the paths, users, groups and other units that it names, and
 //! whether it ends by itself. It judges none of it; systemd does.
 
+use crate::model::Kind;
+
 /// What a unit's text names.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
     /// Absolute paths, wherever they stand.
     pub(super) paths: Vec<String>,
+    /// Those of them without which it cannot start, each a file or a directory, as systemd would read them on any host.
+    pub(super) needed: Vec<(Kind, String)>,
     pub(super) users: Vec<String>,
     pub(super) groups: Vec<String>,
     /// The units that it starts after.
@@ -41,11 +45,38 @@ pub(super) fn named(text: &str) -> Named {
             }
             ("Service" | "Socket", "User" | "SocketUser") => named.users.push(value.to_owned()),
             ("Service" | "Socket", "Group" | "SocketGroup" | "SupplementaryGroups") => named.groups.extend(words()),
+            ("Service", key) => named.needed.extend(needed(key, value)),
             _ => {}
         }
         named.paths.extend(paths(value));
     }
     named
+}
+
+/// What a key of `[Service]` cannot do without: the program that it runs, the file or directory that it names. What may be
+/// missing ("-"), and what only the host can tell (specifiers, variables, patterns), is not among them.
+fn needed(key: &str, value: &str) -> Option<(Kind, String)> {
+    let path = match key {
+        "ExecStart" | "ExecStartPre" | "ExecStartPost" | "ExecCondition" | "ExecReload" | "ExecStop"
+        | "ExecStopPost" => {
+            // systemd.service(5), "Special executable prefixes".
+            let program = value.split_whitespace().next()?;
+            let bare = program.trim_start_matches(['@', ':', '+', '!', '|', '-']);
+            let prefixes = program.get(..program.len() - bare.len())?;
+            (!prefixes.contains('-')).then(|| bare.trim_matches(['"', '\'']))?
+        }
+        "EnvironmentFile" | "WorkingDirectory" => value.trim_matches('"'),
+        "LoadCredential" | "LoadCredentialEncrypted" => value.split_once(':')?.1,
+        _ => return None,
+    };
+    let path = path.trim_end_matches('/');
+    let plain = path.starts_with('/') && !path.contains(['%', '$', '*', '?', '[', ' ', '\\']);
+    let kind = if key == "WorkingDirectory" {
+        Kind::Directory
+    } else {
+        Kind::File
+    };
+    plain.then(|| (kind, path.to_owned()))
 }
 
 /// Lines without comments, with continued ones joined.
@@ -109,5 +140,25 @@ mod tests {
         ];
         assert_eq!(named.paths, paths);
         assert_eq!(named.starts.as_deref(), Some("job.service"));
+    }
+
+    #[test]
+    fn what_a_service_cannot_start_without_is_told_from_what_it_only_names() {
+        let named = named(
+            "[Service]\nExecStartPre=-/opt/may-fail\nExecStart=@!\"/opt/app/run\" /opt/app/argument\nExecStart=\n\
+             ExecReload=/bin/kill -HUP $MAINPID\nExecStop=/opt/%i/stop\nEnvironmentFile=-/etc/app/may-be\n\
+             EnvironmentFile=/etc/app/env\nEnvironmentFile=/etc/app/*.env\nWorkingDirectory=/srv/app/\n\
+             WorkingDirectory=~\nWorkingDirectory=-/srv/may-be\nLoadCredential=token:/etc/app/token\n\
+             LoadCredential=inherited\nReadWritePaths=/srv/else\n[Install]\nExecStart=/not/here\n",
+        );
+        let needed = [
+            "/opt/app/run",
+            "/bin/kill",
+            "/etc/app/env",
+            "/srv/app",
+            "/etc/app/token",
+        ];
+        let named: Vec<_> = named.needed.iter().map(|(_, path)| path.as_str()).collect();
+        assert_eq!(named, needed);
     }
 }
