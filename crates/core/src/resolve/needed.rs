@@ -123,7 +123,9 @@ fn unprovided(kind: Kind, path: &AbsPath, id: &ResourceId, span: Span, declarati
         kind.table()
     );
     diagnostic
-        .because("this host declares no such path, and no package of Debian puts anything there, so the unit could not start")
+        .because(
+            "this host declares no such path, and none of its packages seems to bring it, so the unit could not start",
+        )
         .help(meant.unwrap_or(declare))
         .warning()
 }
