@@ -28,7 +28,7 @@ pub struct ModuleDoc {
     imports: Vec<ImportDoc>,
     /// Whether it is used once per name.
     instances: bool,
-    /// What a host file says to use it.
+    /// What a host file says to use it: the module's own example, or what follows from its options.
     usage: String,
     /// In the order of the file, each with the fields of its records behind it.
     options: Vec<OptionDoc>,
@@ -145,7 +145,10 @@ fn module_doc(module: &Module, sources: &SourceMap) -> ModuleDoc {
         description: module.description.as_deref().map(|text| text.trim().to_owned()),
         imports: module.imports.iter().map(import).collect(),
         instances: module.instances,
-        usage: usage(&module.name, module.instances, &options),
+        usage: match &module.example {
+            Some(example) => example.value.trim_start().to_owned(),
+            None => usage(&module.name, module.instances, &options),
+        },
         options,
         resources: resources.collect(),
         ports: module.ports.iter().map(port).collect(),

@@ -176,3 +176,88 @@ fn one_host_is_checked_while_one_blinks() {
         .unwrap();
     assert!(best < Duration::from_millis(300), "{best:?}");
 }
+
+/// The files that a document shows, each block of TOML with its path in the first line.
+fn shown_files(document: &str) -> Vec<(&str, &str)> {
+    let blocks = document.split("```toml\n# ").skip(1);
+    let files = blocks.map(|block| block.split_once("\n```").unwrap().0.split_once('\n').unwrap());
+    files.collect()
+}
+
+#[test]
+fn the_document_about_the_language_shows_what_works_and_lists_every_type() {
+    let document = include_str!("../../docs/language.md");
+    let project = Project::new();
+    let files = shown_files(document);
+    assert_eq!(files.len(), 4);
+    for (path, text) in files {
+        project.write(path, text);
+    }
+    let checked = project.run(&["check"]).expect(0);
+    assert_eq!(
+        (checked.stdout.as_str(), checked.stderr.as_str()),
+        ("2 hosts with 11 resources: no errors\n", "")
+    );
+    let motd = project.run(&["show", "friday", "/etc/motd"]).expect(0).stdout;
+    assert!(motd.contains("friday runs main on 18789 ops on 18909"), "{motd}");
+
+    // The language itself knows which types there are.
+    project.write("modules/wrong.toml", "[options.x]\ntype = \"zzzzzz\"\n");
+    let refused = project.run(&["check"]).expect(1).stderr;
+    let types = refused
+        .split("the types are ")
+        .nth(1)
+        .unwrap()
+        .split(", \"list of")
+        .next()
+        .unwrap();
+    let types: Vec<_> = types.split('`').skip(1).step_by(2).collect();
+    assert!(types.len() > 12, "{refused}");
+    let (_, table) = document.split_once("| type | a value |").unwrap();
+    let table = table.split("\n\n").next().unwrap();
+    for name in types {
+        assert!(
+            table.contains(&format!("`{name}`")),
+            "{name} is not in the table of types"
+        );
+    }
+    for key in [
+        "type",
+        "default",
+        "required",
+        "min",
+        "max",
+        "one_of",
+        "pattern",
+        "description",
+        "example",
+        "deprecated",
+    ] {
+        assert!(document.contains(&format!("`{key}")), "{key}");
+    }
+}
+
+#[test]
+fn the_standard_modules_tell_what_they_and_their_options_are_for_and_how_to_use_them() {
+    let root = env!("CARGO_MANIFEST_DIR");
+    let project = Project::new();
+    let docs = project.run(&["options", "--json", "-C", root]).expect(0).json();
+    let modules = docs["modules"].as_array().unwrap();
+    assert!(!modules.is_empty());
+    for module in modules {
+        let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+        let (name, file) = (text(&module["name"]).unwrap(), text(&module["file"]).unwrap());
+        assert!(text(&module["description"]).is_some(), "{name} has no description");
+        for option in module["options"].as_array().unwrap() {
+            assert!(text(&option["description"]).is_some(), "{name}: {option}");
+        }
+        project.write(&file, &std::fs::read_to_string(format!("{root}/{file}")).unwrap());
+        // What it shows for an example is a host file without any finding.
+        project.write(
+            &format!("hosts/{}.toml", name.replace('/', "-")),
+            &text(&module["usage"]).unwrap(),
+        );
+    }
+    let checked = project.run(&["check"]).expect(0);
+    assert_eq!(checked.stderr, "");
+}

@@ -6,4 +6,5 @@
 mod faults;
 mod kinds;
 mod lab;
+mod modules;
 mod walls;

@@ -15,6 +15,13 @@ pub(super) fn module(project: &Project) -> Value {
                 "What the module is for, in a sentence or two; `provision options` shows it.",
             ),
         ),
+        (
+            "example",
+            about(
+                text(),
+                "A host file that uses it, where more is needed than values for its options; `provision options` shows it.",
+            ),
+        ),
         ("imports", imports(project)),
         (
             "instances",

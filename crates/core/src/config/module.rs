@@ -23,6 +23,8 @@ pub struct Module {
     pub file: String,
     /// What it is for.
     pub description: Option<String>,
+    /// A host file that uses it, without the host's address.
+    pub example: Option<Spanned<String>>,
     /// The modules that it needs.
     pub imports: Vec<Import>,
     /// Whether it is used once per name, `[set.MODULE.NAME]`, instead of once per host.
@@ -69,8 +71,9 @@ impl Scalar for Severity {
 }
 
 /// The keys of a module that are no table of resources.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "description",
+    "example",
     "imports",
     "instances",
     "options",
@@ -92,6 +95,7 @@ impl Module {
             name,
             file,
             description: decode::optional::<String>(document, "description", found).map(|text| text.value),
+            example: decode::optional::<String>(document, "example", found),
             imports: imports(document, found),
             instances: decode::optional::<bool>(document, "instances", found).is_some_and(|instances| instances.value),
             options: options(document, found),
