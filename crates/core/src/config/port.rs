@@ -145,8 +145,8 @@ pub(crate) fn port_twice(port: u16, protocol: Protocol, claims: [(&str, Span); 2
         "port {port}/{} is taken twice: by {first} and by {second}",
         protocol.name()
     );
-    Diagnostic::error(Code::PortTwice, message, span, format!("{port} here"))
-        .also(before, format!("and {port} here"))
+    Diagnostic::error(Code::PortTwice, message, span, format!("{port} for {second}"))
+        .also(before, format!("{port} for {first}"))
         .because("only one of them could listen on it; the other would fail when it starts")
         .help("give one of them another port")
 }

@@ -133,5 +133,14 @@ fn read_module(project: &mut Project, path: &str, name: &str, bytes: &[u8]) {
 /// A file's name has no place in its text; the finding points at its beginning.
 fn misnamed(sources: &mut SourceMap, path: &str, message: String) -> Diagnostic {
     let source = sources.add(path, "");
-    Diagnostic::error(Code::FileName, message, Span::new(source, 0..0), "").help("rename the file")
+    let (directory, name) = path.split_once('/').unwrap_or(("", path));
+    let allowed = |c: char| match c {
+        c if c.is_ascii_alphanumeric() || c == '-' => c.to_ascii_lowercase(),
+        '_' | '/' if directory == "modules" => c,
+        _ => '-',
+    };
+    let name: String = name.trim_end_matches(".toml").chars().map(allowed).collect();
+    let name = name.trim_matches('-');
+    let diagnostic = Diagnostic::error(Code::FileName, message, Span::new(source, 0..0), "");
+    diagnostic.help(format!("rename the file, such as to `{directory}/{name}.toml`"))
 }

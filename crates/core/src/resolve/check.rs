@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Code, Diagnostic, Span, noun};
-use crate::model::{AbsPath, DependencyReason, Kind, ResourceId, Spec, UnitName};
+use crate::model::{AbsPath, DependencyReason, Kind, ResourceId, Spec, SymlinkSpec, UnitName};
 
 use super::circle;
 use super::declared::Declarations;
@@ -48,12 +48,9 @@ pub(super) fn paths(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
         };
         let message = format!("`{path}` lies below `{}`, which is {}", above.name, noun(above.kind));
         let help = match (&owner.spec, above.kind) {
-            (Spec::Symlink(link), _) if link.target.starts_with('/') => {
+            (Spec::Symlink(link), _) => {
                 let rest = path.as_str().strip_prefix(above.name.as_str()).unwrap_or("");
-                format!(
-                    "declare it where it really is: \"{}{rest}\"",
-                    link.target.trim_end_matches('/')
-                )
+                format!("declare it where it really is: \"{}{rest}\"", leads_to(link))
             }
             _ => "declare that one as a directory, or move one of the two".to_owned(),
         };
@@ -64,6 +61,21 @@ pub(super) fn paths(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
                 .help(help),
         );
     }
+}
+
+/// Where a link leads, as far as its text tells.
+fn leads_to(link: &SymlinkSpec) -> String {
+    let from = link.path.parent().filter(|_| !link.target.starts_with('/'));
+    let from = from.as_ref().map_or("", AbsPath::as_str);
+    let mut parts = Vec::new();
+    for part in from.split('/').chain(link.target.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            part => parts.push(part),
+        }
+    }
+    format!("/{}", parts.join("/"))
 }
 
 /// Reports numbers that two users, or two groups, have.

@@ -75,7 +75,10 @@ impl<'a> Locals<'a> {
         let help = match meant {
             Some(rest) => Some(format!("the path is relative to files/ already: \"{rest}\"")),
             None if paths.contains(&path.value) => None,
-            None => did_you_mean(&path.value, paths.iter().map(String::as_str)),
+            None => {
+                let meant = did_you_mean(&path.value, paths.iter().map(String::as_str));
+                Some(meant.unwrap_or_else(|| format!("create it: files/{}", path.value)))
+            }
         };
         found.push(Diagnostic::error(code, message, path.span, "").help_if(help));
         Reported

@@ -8,7 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Code, Diagnostic, Node, OptionValue, Reported, Span, Value, shown};
+use crate::config::{Code, Diagnostic, Node, OptionValue, Priority, Reported, Span, Value, shown};
+
+use super::uses::in_header;
 
 /// One definition's value.
 pub(super) struct Part<'a> {
@@ -36,14 +38,19 @@ pub(super) fn hides_groups(parts: &[Part<'_>]) -> bool {
     parts.iter().any(|part| part.host && single(part))
 }
 
-/// Merges; `name` is the option's, for findings. `None` where there is no part.
-pub(super) fn merge(name: &str, parts: Vec<Part<'_>>, found: &mut Vec<Diagnostic>) -> Result<Option<Merged>, Reported> {
-    merge_at(&format!("option `{name}`"), "", parts, found)
+/// Merges; `option` is it as people write it, `module.option`, for findings. `None` where there is no part.
+pub(super) fn merge(
+    option: &str,
+    priority: Priority,
+    parts: Vec<Part<'_>>,
+    found: &mut Vec<Diagnostic>,
+) -> Result<Option<Merged>, Reported> {
+    merge_at((option, priority), "", parts, found)
 }
 
 /// `below` is the path of keys inside of the option's value.
 fn merge_at(
-    option: &str,
+    option: (&str, Priority),
     below: &str,
     mut parts: Vec<Part<'_>>,
     found: &mut Vec<Diagnostic>,
@@ -65,12 +72,8 @@ fn merge_at(
         | OptionValue::Size(_)
         | OptionValue::Host(_) => {
             if let Some(other) = parts.iter().find(|part| part.value != first.value) {
-                let what = if below.is_empty() {
-                    option.to_owned()
-                } else {
-                    format!("`{below}` of {option}")
-                };
-                found.push(conflict(&what, (&first.value, &other.value), (first.span, other.span)));
+                let values = (&first.value, &other.value);
+                found.push(conflict(option, below, values, (first.span, other.span)));
                 return Err(Reported);
             }
             first.value.clone()
@@ -97,7 +100,7 @@ fn join(parts: Vec<Part<'_>>) -> OptionValue {
 }
 
 fn by_key(
-    option: &str,
+    option: (&str, Priority),
     below: &str,
     parts: Vec<Part<'_>>,
     found: &mut Vec<Diagnostic>,
@@ -136,10 +139,40 @@ fn by_key(
     Ok(OptionValue::Map(merged))
 }
 
-fn conflict(what: &str, values: (&OptionValue, &OptionValue), places: (Span, Span)) -> Diagnostic {
-    let message = format!("{what} has two values");
+fn conflict(
+    (option, priority): (&str, Priority),
+    below: &str,
+    values: (&OptionValue, &OptionValue),
+    places: (Span, Span),
+) -> Diagnostic {
+    let message = if below.is_empty() {
+        format!("option `{option}` has two values")
+    } else {
+        format!("`{below}` of option `{option}` has two values")
+    };
+    let (module, name) = option.split_once('.').unwrap_or(("", option));
+    let (instance, name) = name.rsplit_once('.').unwrap_or(("", name));
+    let path: Vec<_> = [instance, name, below]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
+    let path = path.join(".");
+    let (table, key) = path.rsplit_once('.').map_or_else(
+        || (in_header(module), path.as_str()),
+        |(table, key)| (format!("{}.{table}", in_header(module)), key),
+    );
+    let help = match priority {
+        // Nothing is stronger than both.
+        Priority::Force => "remove one of the two".to_owned(),
+        Priority::Declared | Priority::Default | Priority::Set => {
+            format!(
+                "remove one, or let the host decide:\n[force.{table}]\n{key} = {}",
+                values.1
+            )
+        }
+    };
     Diagnostic::error(Code::ConflictingValues, message, places.1, format!("here {}", values.1))
         .also(places.0, format!("here {}", values.0))
         .because("both have the same priority, and no order of files decides between them")
-        .help("remove one, or write one in [default.…], which is weaker, or in [force.…], which is stronger")
+        .help(help)
 }

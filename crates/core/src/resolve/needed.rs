@@ -9,7 +9,7 @@ use crate::model::{AbsPath, Guard, Kind, ResourceId, Spec};
 use super::declared::Declarations;
 use super::dependencies::Dependencies;
 use super::kind::UNIT_DIRECTORY;
-use super::provided::{by_package, comes_after};
+use super::provided::{by_package, comes_after, shown_name};
 use super::unit_text::named;
 
 /// Where nothing is but what the host's owner puts there: Debian's packages keep out of these (policy, chapter 9).
@@ -108,9 +108,7 @@ fn is_made_with(path: &AbsPath, made: &AbsPath) -> bool {
 }
 
 fn unprovided(kind: Kind, path: &AbsPath, id: &ResourceId, span: Span, declarations: &Declarations) -> Diagnostic {
-    let file = id.name.trim_start_matches(UNIT_DIRECTORY).trim_start_matches('/');
-    let unit = file.split_once(".d/").map_or(file, |(unit, _)| unit);
-    let message = format!("`{unit}` needs `{path}`, and nothing provides it");
+    let message = format!("`{}` needs `{path}`, and nothing provides it", shown_name(id));
     let label = format!("`{path}` is named here");
     let diagnostic = Diagnostic::error(Code::UnknownFile, message, span, label);
     let paths = declarations.resources.iter().filter_map(|(id, declared)| {

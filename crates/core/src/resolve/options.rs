@@ -253,7 +253,7 @@ impl<'a> Options<'a, '_> {
             return Err(Reported);
         }
         let name = self.name(id);
-        let Some(merged) = merge(&name, parts, renderer.found)? else {
+        let Some(merged) = merge(&name, strongest, parts, renderer.found)? else {
             return Err(Reported);
         };
         let value = merged.value.complete(&option.ty, &name, merged.span, renderer.found)?;

@@ -151,6 +151,15 @@ pub(super) fn by_package(name: &str, declarations: &Declarations) -> bool {
     })
 }
 
+/// A resource's name; that of the unit where it is a unit's file, of which whoever wrote the unit may know nothing.
+pub(super) fn shown_name(id: &ResourceId) -> String {
+    let file = id.name.strip_prefix(UNIT_DIRECTORY).filter(|_| id.kind == Kind::File);
+    match file.and_then(|file| file.strip_prefix('/')) {
+        Some(file) => file.split_once(".d/").map_or(file, |(unit, _)| unit).to_owned(),
+        None => id.to_string(),
+    }
+}
+
 /// Whether a resource comes after one of a kind: who says so says where what it names is from. What is said of a unit is
 /// said of its files, too.
 pub(super) fn comes_after(id: &ResourceId, kind: Kind, dependencies: &Dependencies) -> bool {
@@ -166,7 +175,7 @@ pub(super) fn comes_after(id: &ResourceId, kind: Kind, dependencies: &Dependenci
 }
 
 fn unknown(kind: Kind, name: &str, id: &ResourceId, span: Span, declarations: &Declarations) -> Diagnostic {
-    let message = format!("nothing provides the {kind} `{name}` that `{id}` names");
+    let message = format!("nothing provides the {kind} `{name}` that `{}` names", shown_name(id));
     let diagnostic = Diagnostic::error(Code::UnknownUser, message, span, format!("`{name}` is named here"));
     let managed = declarations
         .resources

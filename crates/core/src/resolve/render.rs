@@ -93,8 +93,13 @@ impl Scope {
                 By::Group(tag) => format!("the group `{tag}`"),
                 By::Module { name, .. } => format!("module `{name}`"),
             },
+            sees: match &by {
+                By::Host | By::Group(_) => {
+                    "outside of modules a template sees no options, but `host`, `hosts` and, by module and name, `instances`"
+                }
+                By::Module { .. } => "a template sees the options of its own module, `host` and `hosts`",
+            },
             by,
-            sees: "a template sees the options of its own module, `host` and `hosts`",
             options: Vec::new(),
             unset: Vec::new(),
             failed: Vec::new(),
