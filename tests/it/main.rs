@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod begin;
 mod faults;
 mod kinds;
 mod lab;
