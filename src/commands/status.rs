@@ -87,6 +87,7 @@ fn units(desired: &Desired) -> Vec<UnitName> {
             | Spec::Package(_)
             | Spec::Directory(_)
             | Spec::File(_)
+            | Spec::Block(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)
             | Spec::Command(_)

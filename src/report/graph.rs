@@ -195,7 +195,7 @@ const fn class(kind: Kind) -> &'static str {
     match kind {
         Kind::Group | Kind::User => "who",
         Kind::Package => "package",
-        Kind::Directory | Kind::File | Kind::Symlink => "path",
+        Kind::Directory | Kind::File | Kind::Block | Kind::Symlink => "path",
         Kind::Sysctl => "kernel",
         Kind::Command => "command",
         Kind::Unit => "unit",

@@ -188,6 +188,7 @@ fn reason_json(reason: &Reason) -> ReasonJson {
         | Reason::NeedsDaemonReload
         | Reason::VerifiesChanges
         | Reason::WasThereBefore
+        | Reason::ChangedSince
         | Reason::AlreadyGone
         | Reason::NothingToUndo
         | Reason::CannotUndo

@@ -85,6 +85,7 @@ pub const fn reason_name(reason: &Reason) -> &'static str {
         Reason::VerifiesChanges => "verifies-changes",
         Reason::HalfInstalled(_) => "half-installed",
         Reason::WasThereBefore => "was-there-before",
+        Reason::ChangedSince => "changed-since",
         Reason::AlreadyGone => "already-gone",
         Reason::NothingToUndo => "nothing-to-undo",
         Reason::CannotUndo => "cannot-undo",
@@ -123,6 +124,7 @@ const fn trigger(reason: &Reason) -> Option<&ResourceId> {
         | Reason::VerifiesChanges
         | Reason::HalfInstalled(_)
         | Reason::WasThereBefore
+        | Reason::ChangedSince
         | Reason::AlreadyGone
         | Reason::NothingToUndo
         | Reason::CannotUndo
@@ -149,6 +151,7 @@ pub fn reason(reason: &Reason, verb: &str) -> String {
         Reason::VerifiesChanges => "is checked after the changes that come before it".to_owned(),
         Reason::HalfInstalled(status) => format!("dpkg left it half-way: {}", status.escaped()),
         Reason::WasThereBefore => "was there before provision came".to_owned(),
+        Reason::ChangedSince => "was changed by somebody since provision made it".to_owned(),
         Reason::AlreadyGone => "is already gone from the host".to_owned(),
         Reason::NothingToUndo => "has nothing to undo".to_owned(),
         Reason::CannotUndo => "what it did stays: a command cannot be undone".to_owned(),
@@ -169,6 +172,8 @@ pub fn op(op: &Op) -> String {
         Op::MakeSymlink(spec) => format!("link {}", spec.path),
         Op::RemovePath { path, what } => format!("remove {} {path}", path_kind(*what)),
         Op::RestoreFile { path, .. } => format!("restore {path}"),
+        Op::PutBlock(spec) => format!("put block {} into {}", spec.name, spec.path),
+        Op::RemoveBlock { path, name, .. } => format!("take block {name} out of {path}"),
         Op::Packages { install, remove } => packages(install.keys(), remove.iter()),
         Op::SetSysctl(spec) => format!("set {} = {}", spec.key, spec.value),
         Op::DaemonReload => "let systemd read its unit files".to_owned(),
@@ -212,6 +217,8 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::MakeSymlink(_)
         | Op::RemovePath { .. }
         | Op::RestoreFile { .. }
+        | Op::PutBlock(_)
+        | Op::RemoveBlock { .. }
         | Op::SetSysctl(_)
         | Op::DaemonReload
         | Op::CreateGroup(_)

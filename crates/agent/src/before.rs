@@ -125,6 +125,7 @@ const fn is_kept(kind: Kind) -> bool {
         | Kind::Package
         | Kind::Directory
         | Kind::File
+        | Kind::Block
         | Kind::Symlink
         | Kind::Sysctl
         | Kind::Unit => true,

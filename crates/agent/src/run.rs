@@ -315,7 +315,8 @@ fn sweep(layout: &Layout, plan: &Plan) {
         Op::WriteFile(spec) => Some(spec.path.clone()),
         Op::MakeDirectory(spec) => Some(spec.path.clone()),
         Op::MakeSymlink(spec) => Some(spec.path.clone()),
-        Op::RestoreFile { path, .. } => Some(path.clone()),
+        Op::RestoreFile { path, .. } | Op::RemoveBlock { path, .. } => Some(path.clone()),
+        Op::PutBlock(spec) => Some(spec.path.clone()),
         Op::SetAttributes { .. }
         | Op::RemovePath { .. }
         | Op::Packages { .. }

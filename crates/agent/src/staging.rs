@@ -215,6 +215,8 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::MakeDirectory(_)
             | Op::MakeSymlink(_)
             | Op::RemovePath { .. }
+            | Op::PutBlock(_)
+            | Op::RemoveBlock { .. }
             | Op::SetSysctl(_)
             | Op::DaemonReload
             | Op::AtBoot { .. }

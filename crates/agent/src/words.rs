@@ -3,7 +3,8 @@
 use std::error::Error;
 
 use provision_core::model::{
-    CommandState, GroupState, HostText, PackageState, PathState, ProbeState, State, SysctlState, UnitState, UserState,
+    BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, State, SysctlState, UnitState,
+    UserState,
 };
 
 /// An error and all its causes in one line.
@@ -46,6 +47,11 @@ pub(crate) fn found(state: &State) -> HostText {
         State::Package(PackageState::Installed { version }) => format!("version {} is installed", version.untrusted()),
         State::Package(PackageState::Broken { status }) => format!("it is {}", status.untrusted()),
         State::Path(path) => path_words(path),
+        State::Block(BlockState::NoFile) => "there is no such file".to_owned(),
+        State::Block(BlockState::File { lines: None, .. }) => "the file has no such block".to_owned(),
+        State::Block(BlockState::File { lines: Some(_), .. }) => "the block, or whose its file is, differs".to_owned(),
+        State::Block(BlockState::Broken { problem }) => problem.clone(),
+        State::Block(BlockState::Other { what }) => what.clone(),
         State::Sysctl(SysctlState::NoSuchKey) => "this kernel has no such key".to_owned(),
         State::Sysctl(SysctlState::Live(value)) => format!("it is {:?}", value.untrusted()),
         State::Command(CommandState { satisfied, detail }) => {

@@ -39,6 +39,7 @@ const fn short(kind: Kind) -> Option<&'static str> {
         Kind::Package => Some("version"),
         Kind::Sysctl => Some("value"),
         Kind::File
+        | Kind::Block
         | Kind::Directory
         | Kind::Symlink
         | Kind::Unit
@@ -57,6 +58,7 @@ const fn all(kind: Kind) -> &'static str {
         Kind::Package => "Distribution packages, by name: curl = \"present\".",
         Kind::Directory => "Directories, by absolute path.",
         Kind::File => "Files, by absolute path.",
+        Kind::Block => "Lines of ours in files that others own, by path and name: \"/etc/hosts#bots\".",
         Kind::Symlink => "Symbolic links, by absolute path.",
         Kind::Sysctl => "Kernel parameters, by key in quotes: \"net.ipv4.ip_forward\" = 1.",
         Kind::Command => "Commands with a guard that says when there is nothing to do, by a name of your own.",
@@ -72,6 +74,7 @@ const fn one(kind: Kind) -> &'static str {
         Kind::Package => "A distribution package.",
         Kind::Directory => "A directory.",
         Kind::File => "A file; its content is `text`, `file` or `template`.",
+        Kind::Block => "Lines between two markers in a file that others own; they are `text`, `file` or `template`.",
         Kind::Symlink => "A symbolic link.",
         Kind::Sysctl => "A kernel parameter.",
         Kind::Command => "A command; its guard is `creates` or `unless`.",
@@ -105,6 +108,7 @@ fn shape(shape: Shape) -> Value {
             or_template(list)
         }
         Shape::Users => or_template(list_of(text_or_template("^[A-Za-z_]"))),
+        Shape::PublicKeys => or_template(list_of(text())),
         Shape::Ids => {
             let kinds = Kind::ALL.map(Kind::name).join("|");
             or_template(list_of(text_or_template(&format!("^({kinds}):."))))

@@ -1,5 +1,6 @@
 //! Each kind on a real host: created, left alone, drifted, updated, removed. Faults are elsewhere.
 
+mod block;
 mod command;
 mod converged;
 mod dependencies;
@@ -7,6 +8,7 @@ mod directory;
 mod file;
 mod package;
 mod probe;
+mod seed;
 mod symlink;
 mod sysctl;
 mod unit;

@@ -7,5 +7,8 @@ mod resolve;
 mod write;
 
 pub(crate) use change::{ChangeError, Removed, make_directory, make_symlink, remove, set_attributes, sweep_temps};
+/// The longest file that holds a block, in bytes: it is rewritten whole, in memory.
+pub(crate) const BLOCK_FILE_BYTES: u64 = 16 << 20;
+
 pub(crate) use inspect::{inspect, read_file};
-pub(crate) use write::{Attributes, ValidateError, WriteError, write_file, write_state};
+pub(crate) use write::{Attributes, ValidateError, WriteError, create_file, write_file, write_state};

@@ -57,6 +57,12 @@ pub(crate) enum WriteError {
         /// What lies there.
         found: &'static str,
     },
+    /// Something lies where something new was to be made.
+    #[error("{path} has appeared meanwhile, and is not replaced")]
+    Taken {
+        /// The file.
+        path: PathBuf,
+    },
     /// The system refused.
     #[error("cannot {doing} {path}")]
     Io {
@@ -114,7 +120,25 @@ pub(crate) fn write_file(
         path: shown.to_owned(),
         source,
     })?;
-    replace(&parent, shown, bytes, attributes, validate)
+    replace(&parent, shown, bytes, attributes, validate, Over::File)
+}
+
+/// As [`write_file`], and over nothing at all: what has appeared there meanwhile stays.
+///
+/// # Errors
+/// [`WriteError`]; the staged copy is gone then.
+pub(crate) fn create_file(
+    path: &AbsPath,
+    bytes: &[u8],
+    attributes: &Attributes,
+    validate: Option<Validate<'_>>,
+) -> Result<(), WriteError> {
+    let shown = Path::new(path.as_str());
+    let parent = open_parent(path).map_err(|source| WriteError::Parent {
+        path: shown.to_owned(),
+        source,
+    })?;
+    replace(&parent, shown, bytes, attributes, validate, Over::Nothing)
 }
 
 /// Writes one of the agent's own files, with the same guarantees, owned by whom the agent runs as, with mode 0600.
@@ -131,7 +155,15 @@ pub(crate) fn write_state(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
         gid: rustix::process::getegid().as_raw(),
         mode: Mode::from_bits(0o600),
     };
-    replace(&parent, path, bytes, &own, None)
+    replace(&parent, path, bytes, &own, None, Over::File)
+}
+
+/// What a written file may replace.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Over {
+    /// A regular file, or nothing.
+    File,
+    Nothing,
 }
 
 fn replace(
@@ -140,6 +172,7 @@ fn replace(
     bytes: &[u8],
     attributes: &Attributes,
     validate: Option<Validate<'_>>,
+    over: Over,
 ) -> Result<(), WriteError> {
     let failed = |doing| {
         move |source: io::Error| WriteError::Io {
@@ -168,9 +201,16 @@ fn replace(
         return Err(WriteError::ReadBack { path: path.to_owned() });
     }
     refuse_all_but_a_file(parent, path)?;
-    staged
-        .rename_to(&parent.name)
-        .map_err(failed("move the staged copy into place as"))?;
+    match over {
+        Over::File => staged.rename_to(&parent.name),
+        Over::Nothing => match staged.rename_to_new(&parent.name) {
+            Err(taken) if taken.kind() == io::ErrorKind::AlreadyExists => {
+                return Err(WriteError::Taken { path: path.to_owned() });
+            }
+            renamed => renamed,
+        },
+    }
+    .map_err(failed("move the staged copy into place as"))?;
     sync_directory(&parent.dir).map_err(|source| WriteError::NotDurable {
         path: path.to_owned(),
         source,
@@ -294,6 +334,16 @@ impl<'a> Staged<'a> {
     /// Moves it to its own name, over what lies there if the kernel allows that.
     pub(super) fn rename_to(mut self, name: &OsString) -> io::Result<()> {
         rustix::fs::renameat(self.dir, &self.name, self.dir, name)?;
+        self.moved = true;
+        Ok(())
+    }
+}
+
+impl Staged<'_> {
+    /// Moves it to a name that nothing has yet.
+    fn rename_to_new(mut self, name: &OsString) -> io::Result<()> {
+        let flags = rustix::fs::RenameFlags::NOREPLACE;
+        rustix::fs::renameat_with(self.dir, &self.name, self.dir, name, flags)?;
         self.moved = true;
         Ok(())
     }

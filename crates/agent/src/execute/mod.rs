@@ -2,6 +2,7 @@
 //! nothing about what to do, and it records nothing; the runner does.
 
 mod account_tools;
+mod block;
 mod command;
 mod dpkg_lock;
 mod group;
@@ -102,6 +103,14 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
             group,
             mode,
         } => path::restore_file(path, content, *owner, *group, *mode, work),
+        Op::PutBlock(spec) => block::put(spec),
+        Op::RemoveBlock {
+            path,
+            name,
+            ragged,
+            made_file,
+            attributes,
+        } => block::remove(path, name, *ragged, *made_file, *attributes),
         Op::Packages { install, remove } => package::change(install, remove, progress),
         Op::SetSysctl(spec) => sysctl::set(spec),
         Op::DaemonReload => unit::daemon_reload(progress),

@@ -26,9 +26,10 @@ pub(super) fn write_file(spec: &FileSpec, work: &Work<'_>, progress: &mut Progre
         return Err(problem(format!("the plan lacks the content of {}", spec.path)));
     };
     let attributes = attributes(&spec.owner, &spec.group, spec.mode)?;
+    let write = if spec.seed { disk::create_file } else { disk::write_file };
     let written = match &spec.validate {
-        None => disk::write_file(&spec.path, blob.bytes(), &attributes, None),
-        Some(argv) => disk::write_file(
+        None => write(&spec.path, blob.bytes(), &attributes, None),
+        Some(argv) => write(
             &spec.path,
             blob.bytes(),
             &attributes,
@@ -73,6 +74,7 @@ fn write_failure(error: &WriteError) -> StepError {
         WriteError::Validate { source, .. } => source.output.clone(),
         WriteError::Parent { .. }
         | WriteError::Occupied { .. }
+        | WriteError::Taken { .. }
         | WriteError::Io { .. }
         | WriteError::ReadBack { .. }
         | WriteError::NotDurable { .. } => Vec::new(),

@@ -1,6 +1,7 @@
 //! What is there: every resource asked for, looked at in this one process, with at most one question to systemd.
 //! It changes nothing on the host, decides nothing about what it finds, and prints nothing.
 
+mod block;
 mod command;
 mod facts;
 mod group;
@@ -86,9 +87,13 @@ fn turn(spec: &Spec) -> Turn {
             Check::Unit { .. } => Turn::Last,
         },
         Spec::Package(_) | Spec::Unit(_) => Turn::Last,
-        Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::File(_) | Spec::Symlink(_) | Spec::Sysctl(_) => {
-            Turn::Here
-        }
+        Spec::Group(_)
+        | Spec::User(_)
+        | Spec::Directory(_)
+        | Spec::File(_)
+        | Spec::Block(_)
+        | Spec::Symlink(_)
+        | Spec::Sysctl(_) => Turn::Here,
     }
 }
 
@@ -109,6 +114,10 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
             .accounts()
             .and_then(|all| path::observe_file(spec, all))
             .map(State::Path),
+        Spec::Block(spec) => sources
+            .accounts()
+            .and_then(|all| block::observe(spec, all))
+            .map(State::Block),
         Spec::Symlink(spec) => sources
             .accounts()
             .and_then(|all| path::observe(&spec.path, all))
@@ -198,6 +207,7 @@ mod tests {
             mode: Mode::from_bits(0o644),
             validate: None,
             sensitive: false,
+            seed: false,
         })
     }
 

@@ -47,4 +47,4 @@ pub use size::Size;
 pub use source::{LocalFileError, LocalFiles, MAX_SOURCE_BYTES, SourceId, SourceMap, Sources, Span, Spanned};
 pub(crate) use tree::place_in_text;
 pub use tree::{Entry, Node, Table, Value};
-pub(crate) use word::{HttpUrl, InstanceName, LocalPath, OwnerName, TcpAddress, UserName};
+pub(crate) use word::{HttpUrl, InstanceName, LocalPath, OwnerName, PublicKey, TcpAddress, UserName};

@@ -56,6 +56,7 @@ const CHECK: &[&str] = &["http", "tcp", "unit"];
 const fn rules(kind: Kind) -> &'static [Rule] {
     match kind {
         Kind::File => &[Rule::ExactlyOne(CONTENT, "text = \"…\\n\"")],
+        Kind::Block => &[Rule::ExactlyOne(CONTENT, "text = \"…\\n\"")],
         Kind::Symlink => &[Rule::Needs("target")],
         Kind::Package => &[Rule::Needs("version")],
         Kind::Sysctl => &[Rule::Needs("value")],
@@ -104,6 +105,7 @@ pub(super) fn declarations(document: &Table, found: &mut Vec<Diagnostic>) -> Vec
 const fn example_name(kind: Kind) -> &'static str {
     match kind {
         Kind::File | Kind::Directory | Kind::Symlink => "\"/etc/example\"",
+        Kind::Block => "\"/etc/example#name\"",
         Kind::Sysctl => "\"net.ipv4.ip_forward\"",
         Kind::Unit => "\"example.service\"",
         Kind::Package | Kind::User | Kind::Group | Kind::Command | Kind::Probe => "example",
@@ -115,6 +117,7 @@ const fn example_name(kind: Kind) -> &'static str {
 pub const fn noun(kind: Kind) -> &'static str {
     match kind {
         Kind::File => "a file",
+        Kind::Block => "a block",
         Kind::Directory => "a directory",
         Kind::Symlink => "a symlink",
         Kind::Package => "a package",

@@ -6,7 +6,10 @@ use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, OnRemoval, ResourceId,
 use super::scalar::{Port, Problem, Scalar, is_template};
 use super::source::Span;
 use super::tree::{Node, Value};
-use super::word::{HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, SysctlKey, TcpAddress, UserName};
+use super::word::{
+    BlockName, HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, PublicKey, SysctlKey, TcpAddress,
+    UserName,
+};
 
 /// A field of a resource's table.
 #[derive(Debug)]
@@ -49,6 +52,7 @@ pub enum Shape {
     /// A list of texts that is not empty: a program and its arguments.
     Arguments,
     Users,
+    PublicKeys,
     Ids,
     /// A table of texts.
     TextTable,
@@ -116,6 +120,48 @@ const FILES: &[Field] = &[
         "sensitive",
         Shape::Bool,
         "Keep the content out of diffs; true by default where others may not read it.",
+    ),
+    field(
+        "seed",
+        Shape::Bool,
+        "Only make it where nothing is; what a person or a program makes of it stays. False by default.",
+    ),
+    ON_REMOVAL,
+    AFTER,
+    WHEN,
+    EACH,
+];
+const BLOCKS: &[Field] = &[
+    field("text", Shape::Text, "The lines, a template."),
+    field(
+        "file",
+        Shape::LocalPath,
+        "The lines are this file below files/, as it is.",
+    ),
+    field(
+        "template",
+        Shape::LocalPath,
+        "The lines are this file below files/, rendered as a template.",
+    ),
+    field(
+        "comment",
+        Shape::Text,
+        "What begins a comment in that file, \"#\" by default.",
+    ),
+    field(
+        "owner",
+        Shape::Owner,
+        "The file's owner; not said: left as it is, root for a new file.",
+    ),
+    field(
+        "group",
+        Shape::Owner,
+        "The file's group; not said: left as it is, root for a new file.",
+    ),
+    field(
+        "mode",
+        Shape::Mode,
+        "The file's permissions; not said: left as they are, \"0644\" for a new file.",
     ),
     ON_REMOVAL,
     AFTER,
@@ -208,6 +254,11 @@ const USERS: &[Field] = &[
         "Make a missing home directory; true by default, false for system users.",
     ),
     field("shell", Shape::Path, "The login shell."),
+    field(
+        "authorized_keys",
+        Shape::PublicKeys,
+        "Public keys that may log in as the user, each a line of authorized_keys; keys that others put there stay.",
+    ),
     field("comment", Shape::Text, "The comment (GECOS) field."),
     field(
         "system",
@@ -289,6 +340,7 @@ const PROBES: &[Field] = &[
 pub const fn fields(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::File => FILES,
+        Kind::Block => BLOCKS,
         Kind::Directory => DIRECTORIES,
         Kind::Symlink => SYMLINKS,
         Kind::Package => PACKAGES,
@@ -308,6 +360,7 @@ pub(super) const fn short_form(kind: Kind) -> Option<&'static str> {
         Kind::Package => Some("version"),
         Kind::Sysctl => Some("value"),
         Kind::File
+        | Kind::Block
         | Kind::Directory
         | Kind::Symlink
         | Kind::Unit
@@ -325,6 +378,7 @@ pub(super) const fn short_form(kind: Kind) -> Option<&'static str> {
 pub fn check_name(kind: Kind, name: &str) -> Result<(), Problem> {
     match kind {
         Kind::File | Kind::Directory | Kind::Symlink => AbsPath::from_text(name).map(drop),
+        Kind::Block => BlockName::from_text(name).map(drop),
         Kind::Package => PackageName::from_text(name).map(drop),
         Kind::Sysctl => SysctlKey::from_text(name).map(drop),
         Kind::Unit => UnitName::from_text(name).map(drop),
@@ -363,6 +417,7 @@ impl Shape {
             },
             Self::Texts => items::<String>(node, found),
             Self::Users => items::<UserName>(node, found),
+            Self::PublicKeys => items::<PublicKey>(node, found),
             Self::Ids => items::<ResourceId>(node, found),
             Self::Arguments => match &node.value {
                 Value::Array(list) if list.is_empty() => {

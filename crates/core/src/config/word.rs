@@ -41,6 +41,10 @@ texts! {
     TcpAddress, "an address such as \"127.0.0.1:22\"", check_tcp_address;
     /// A name that the configuration gives: a command's, a probe's.
     Label, "a name", check_label;
+    /// A line of authorized_keys.
+    PublicKey, "a public key such as \"ssh-ed25519 AAAA… name\"", check_public_key;
+    /// A file and the name of a block in it.
+    BlockName, "a file and the name of a block in it", check_block_name;
     /// A path below `files/`.
     LocalPath, "a path below files/", check_local_path;
     /// A network with the length of its prefix.
@@ -269,6 +273,100 @@ fn check_label(name: &str) -> Result<(), Problem> {
         let rule = "a name is 1 to 64 letters, digits, \"-\", \"_\" and \".\"";
         Err(Problem::invalid(format!("`{}` cannot be a name: {rule}", shown(name))))
     }
+}
+
+fn check_block_name(full: &str) -> Result<(), Problem> {
+    let Some((path, name)) = full.rsplit_once('#') else {
+        let problem = Problem::invalid(format!("`{}` does not say which block of the file it is", shown(full)));
+        return Err(problem.help(format!(
+            "write the block's name behind the path: \"{}#NAME\"",
+            shown(full)
+        )));
+    };
+    crate::model::AbsPath::from_text(path)?;
+    check_label(name)
+}
+
+/// The types of keys that OpenSSH takes (sshd(8), AUTHORIZED_KEYS FILE FORMAT).
+const KEY_TYPES: [&str; 7] = [
+    "ssh-ed25519",
+    "sk-ssh-ed25519@openssh.com",
+    "ecdsa-sha2-nistp256",
+    "ecdsa-sha2-nistp384",
+    "ecdsa-sha2-nistp521",
+    "sk-ecdsa-sha2-nistp256@openssh.com",
+    "ssh-rsa",
+];
+
+/// One line with a type and a key of that type; options before it are sshd's to judge. The key itself says its type again,
+/// which finds one that was cut off or put together wrongly: sshd would pass over it without a word.
+fn check_public_key(line: &str) -> Result<(), Problem> {
+    if line.contains("PRIVATE KEY") {
+        let problem = Problem::invalid("this is a private key, and now it is in a file that is read by others");
+        return Err(problem.help("make a new one (ssh-keygen -t ed25519), and write the line of its .pub file here"));
+    }
+    let problem = |why: &str| Problem::invalid(format!("`{}` is not a public key: {why}", shown(line)));
+    if line.chars().any(|c| c.is_control()) {
+        return Err(problem("it is more than one line").help("write one key per item of the list"));
+    }
+    if line.trim_start().starts_with('#') {
+        return Err(problem("it is a comment"));
+    }
+    let mut words = line.split_whitespace().skip_while(|word| !KEY_TYPES.contains(word));
+    let (Some(kind), Some(key)) = (words.next(), words.next()) else {
+        let help = "copy the whole line of the .pub file: \"ssh-ed25519 AAAA… name\"";
+        return Err(problem("no type that OpenSSH knows is in it, with a key behind it").help(help));
+    };
+    if base64(key).is_some_and(|bytes| names_itself(&bytes, kind)) {
+        Ok(())
+    } else {
+        Err(problem("its second part is no key of that type").help("copy the whole line of the .pub file again"))
+    }
+}
+
+/// Whether a key's bytes begin with its type and end where its last field does (RFC 4253, 6.6).
+fn names_itself(bytes: &[u8], kind: &str) -> bool {
+    let mut rest = bytes;
+    let mut first = true;
+    while !rest.is_empty() {
+        let Some((length, tail)) = rest.split_first_chunk::<4>() else {
+            return false;
+        };
+        let Some((field, tail)) = usize::try_from(u32::from_be_bytes(*length))
+            .ok()
+            .and_then(|length| tail.split_at_checked(length))
+        else {
+            return false;
+        };
+        if std::mem::take(&mut first) && field != kind.as_bytes() {
+            return false;
+        }
+        rest = tail;
+    }
+    !first
+}
+
+/// The bytes of standard base64, with or without its padding.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let text = text.trim_end_matches('=');
+    let (mut bytes, mut bits, mut count) = (Vec::with_capacity(text.len()), 0_u32, 0);
+    for letter in text.bytes() {
+        let six = match letter {
+            b'A'..=b'Z' => letter - b'A',
+            b'a'..=b'z' => letter - b'a' + 26,
+            b'0'..=b'9' => letter - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        bits = (bits << 6) | u32::from(six);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push(u8::try_from((bits >> count) & 0xff).ok()?);
+        }
+    }
+    Some(bytes)
 }
 
 fn check_local_path(path: &str) -> Result<(), Problem> {

@@ -19,6 +19,8 @@ pub enum Kind {
     Directory,
     /// A regular file.
     File,
+    /// Lines of ours in a file that others own.
+    Block,
     /// A symbolic link.
     Symlink,
     /// A kernel parameter's live value.
@@ -33,12 +35,13 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Group,
         Self::User,
         Self::Package,
         Self::Directory,
         Self::File,
+        Self::Block,
         Self::Symlink,
         Self::Sysctl,
         Self::Command,
@@ -65,6 +68,7 @@ impl Kind {
             Self::Package => ("package", "packages"),
             Self::Directory => ("directory", "directories"),
             Self::File => ("file", "files"),
+            Self::Block => ("block", "blocks"),
             Self::Symlink => ("symlink", "symlinks"),
             Self::Sysctl => ("sysctl", "sysctl"),
             Self::Command => ("command", "commands"),

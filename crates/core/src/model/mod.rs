@@ -1,6 +1,7 @@
 //! The nouns that the stages share: plain values, compared, printed and serialised.
 //! They decide nothing and read nothing.
 
+mod block;
 mod command;
 mod desired;
 mod digest;
@@ -25,6 +26,7 @@ mod sysctl;
 mod unit;
 mod user;
 
+pub use block::{BlockSpec, BlockState, BrokenBlock, block_name, find_block, is_ragged, with_block, without_block};
 pub use command::{CommandSpec, CommandState, Guard};
 pub use desired::{Blob, Connection, Desired, HostName, InvalidHostName};
 pub use digest::{Digest, InvalidDigest};

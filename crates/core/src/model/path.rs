@@ -139,6 +139,10 @@ pub struct FileSpec {
     pub validate: Option<Vec<String>>,
     /// Whether the content is kept out of diffs and reports.
     pub sensitive: bool,
+    /// Whether it is only made where nothing is: what lies there belongs to a person or a program from then on. Left out of
+    /// the JSON where it does not hold, so that digests of specifications stay what they were.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub seed: bool,
 }
 
 /// A directory as it should be. Entries that are not managed stay.

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbsPath, Applier, Blob, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec, HostName,
-    HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, Spec, SymlinkSpec, SysctlSpec, UnitName,
-    UserSpec,
+    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec,
+    HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, Spec, SymlinkSpec, SysctlSpec,
+    UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -85,6 +85,8 @@ pub enum Reason {
     HalfInstalled(HostText),
     /// It was there before `provision` came, so it stays.
     WasThereBefore,
+    /// Somebody has changed it since `provision` made it, so it stays.
+    ChangedSince,
     /// It is no longer on the host.
     AlreadyGone,
     /// It changes nothing, so there is nothing to undo.
@@ -255,6 +257,21 @@ pub enum Op {
         group: u32,
         /// Permissions.
         mode: Mode,
+    },
+    /// Put a block into a file, in place of its old lines or at the end; all else in the file stays.
+    PutBlock(BlockSpec),
+    /// Take a block out of a file.
+    RemoveBlock {
+        /// The file.
+        path: AbsPath,
+        /// The block's name.
+        name: String,
+        /// Whether the line feed before it was put there with it.
+        ragged: bool,
+        /// Whether the file was made for it, and goes if nothing else is in it.
+        made_file: bool,
+        /// Owner, group and permissions that the file had before; `None` leaves them.
+        attributes: Option<(u32, u32, Mode)>,
     },
     /// Install and remove packages, in one run of the package tool; half-installed ones are repaired first.
     Packages {

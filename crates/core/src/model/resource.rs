@@ -7,9 +7,9 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind, OnRemoval, Origin,
-    PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SymlinkSpec, SysctlSpec, SysctlState, UnitSpec,
-    UnitState, UserSpec, UserState,
+    BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind,
+    OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SymlinkSpec, SysctlSpec,
+    SysctlState, UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -81,6 +81,7 @@ pub enum Spec {
     Package(PackageSpec),
     Directory(DirectorySpec),
     File(FileSpec),
+    Block(BlockSpec),
     Symlink(SymlinkSpec),
     Sysctl(SysctlSpec),
     Command(CommandSpec),
@@ -98,6 +99,7 @@ impl Spec {
             Self::Package(_) => Kind::Package,
             Self::Directory(_) => Kind::Directory,
             Self::File(_) => Kind::File,
+            Self::Block(_) => Kind::Block,
             Self::Symlink(_) => Kind::Symlink,
             Self::Sysctl(_) => Kind::Sysctl,
             Self::Command(_) => Kind::Command,
@@ -115,6 +117,7 @@ impl Spec {
             Self::Package(spec) => &spec.name,
             Self::Directory(spec) => spec.path.as_str(),
             Self::File(spec) => spec.path.as_str(),
+            Self::Block(spec) => return ResourceId::new(Kind::Block, spec.full_name()),
             Self::Symlink(spec) => spec.path.as_str(),
             Self::Sysctl(spec) => &spec.key,
             Self::Command(spec) => &spec.name,
@@ -137,6 +140,7 @@ pub enum State {
     User(UserState),
     Package(PackageState),
     Path(PathState),
+    Block(BlockState),
     Sysctl(SysctlState),
     Command(CommandState),
     Unit(UnitState),
@@ -167,7 +171,7 @@ impl State {
                     needs_reload,
                 },
             ) => Digest::of_json(&("unit", load, enabled, unit.is_up(), needs_reload)),
-            Self::Group(_) | Self::User(_) | Self::Package(_) | Self::Path(_) | Self::Sysctl(_) => {
+            Self::Group(_) | Self::User(_) | Self::Package(_) | Self::Path(_) | Self::Block(_) | Self::Sysctl(_) => {
                 Digest::of_json(self)
             }
         }

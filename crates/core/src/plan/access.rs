@@ -49,7 +49,7 @@ const PACKAGES: [&str; 7] = [
 pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
     let name = id.name.as_str();
     match id.kind {
-        Kind::File | Kind::Directory | Kind::Symlink => {
+        Kind::File | Kind::Block | Kind::Directory | Kind::Symlink => {
             PATHS.iter().any(|path| name.starts_with(path)) || name.contains("/.ssh/")
         }
         Kind::Unit => name.rsplit_once('.').is_some_and(|(stem, _)| UNITS.contains(&stem)),

@@ -3,6 +3,7 @@
 
 mod access;
 mod account;
+mod block;
 mod check;
 mod difference;
 mod order;
@@ -47,6 +48,8 @@ pub fn trigger(desired: &Desired, resource: &Resource) -> Digest {
         .iter()
         .filter(|dependency| dependency.reason.triggers())
         .filter_map(|dependency| Some((&dependency.on, &desired.resources.get(&dependency.on)?.spec)))
+        // What a seed says is for a host that has no such file; on this one it starts nothing.
+        .filter(|(_, spec)| !matches!(spec, Spec::File(file) if file.seed))
         .collect();
     Digest::of_json(&used)
 }
@@ -257,6 +260,7 @@ impl<'a> Draft<'a> {
             | Spec::Package(_)
             | Spec::Directory(_)
             | Spec::File(_)
+            | Spec::Block(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)
             | Spec::Command(_) => !matches!(difference::difference(&entry.spec, state, None), Difference::Same(_)),

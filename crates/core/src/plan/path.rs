@@ -16,14 +16,25 @@ pub(super) fn kinds_at_a_path() -> impl Iterator<Item = Kind> {
 pub(super) const fn is_path(kind: Kind) -> bool {
     match kind {
         Kind::Directory | Kind::File | Kind::Symlink => true,
-        Kind::Group | Kind::User | Kind::Package | Kind::Sysctl | Kind::Command | Kind::Unit | Kind::Probe => false,
+        Kind::Group
+        | Kind::User
+        | Kind::Package
+        | Kind::Block
+        | Kind::Sysctl
+        | Kind::Command
+        | Kind::Unit
+        | Kind::Probe => false,
     }
 }
 
 pub(super) fn file(spec: &FileSpec, state: &PathState, blobs: Option<&Blobs>) -> Difference {
     match state {
+        // A link leads to where somebody keeps it.
+        PathState::File { .. } | PathState::Symlink { .. } if spec.seed => {
+            Difference::Same(format!("{} is there, and a seed never replaces one", state.noun()))
+        }
         PathState::Absent => Difference::Edit(Edit {
-            fields: new_attributes(&spec.owner, &spec.group, spec.mode),
+            fields: new_file(spec),
             text: text(spec, Some(&HostText::from("")), blobs),
             ..Edit::new(Action::Create, Reason::Missing, Op::WriteFile(spec.clone()))
         }),
@@ -126,6 +137,14 @@ fn in_the_way(path: &str, wanted: &str, state: &PathState) -> Difference {
         problem: HostText::new(format!("{wanted} is declared, and {found} is there")),
         fix: format!("move {path} out of the way on the host{hint}; then plan again"),
     }
+}
+
+fn new_file(spec: &FileSpec) -> Vec<FieldChange> {
+    let mut fields = new_attributes(&spec.owner, &spec.group, spec.mode);
+    if spec.seed {
+        fields.push(becomes("seed", "made once, and never replaced"));
+    }
+    fields
 }
 
 fn new_attributes(owner: &str, group: &str, mode: Mode) -> Vec<FieldChange> {

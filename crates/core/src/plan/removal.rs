@@ -4,12 +4,13 @@
 use std::collections::BTreeSet;
 
 use super::account::{self, unchanged_user};
+use super::block;
 use super::difference::{Difference, Edit, changes};
 use super::unit;
 use crate::model::{
-    AbsPath, Action, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, OnRemoval, Op, PackageSpec,
-    PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec, SysctlState,
-    UnitState, UserSpec, UserState,
+    AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, OnRemoval, Op,
+    PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec,
+    SysctlState, UnitState, UserSpec, UserState,
 };
 
 /// A removal.
@@ -35,9 +36,15 @@ pub(super) fn removal(entry: &Entry, state: &State, replaced: bool) -> Removal {
 /// What was there before comes back.
 fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
     let edit = match (&entry.spec, state) {
+        (Spec::File(spec), State::Path(PathState::File { content, .. }))
+            if spec.seed && *content != spec.content && entry.on_removal != OnRemoval::Remove =>
+        {
+            Some(forget(entry, state, Reason::ChangedSince))
+        }
         (Spec::File(spec), State::Path(state)) => path(&spec.path, PathKind::File, entry, state, replaced),
         (Spec::Symlink(spec), State::Path(state)) => path(&spec.path, PathKind::Symlink, entry, state, replaced),
         (Spec::Directory(spec), State::Path(state)) => path(&spec.path, PathKind::Directory, entry, state, replaced),
+        (Spec::Block(spec), State::Block(state)) => block::removal(spec, entry, state),
         (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl(spec, entry, state),
         (Spec::Group(spec), State::Group(state)) => group(spec, entry, state),
@@ -69,6 +76,8 @@ fn remove(entry: &Entry, state: &State) -> Edit {
         State::User(_) => State::User(UserState::Absent),
         State::Package(_) => State::Package(PackageState::Absent),
         State::Path(_) => State::Path(PathState::Absent),
+        // Others' lines stay, and so does their file.
+        State::Block(_) => State::Block(BlockState::NoFile),
         State::Unit(_) => State::Unit(UnitState {
             load: HostText::from("not-found"),
             enabled: HostText::from(""),
@@ -105,7 +114,9 @@ fn absent(state: &State) -> bool {
         | State::Group(GroupState::Absent)
         | State::User(UserState::Absent) => true,
         State::Unit(unit) => unit.load.untrusted() == "not-found",
+        State::Block(BlockState::NoFile | BlockState::File { lines: None, .. }) => true,
         State::Path(_)
+        | State::Block(_)
         | State::Package(_)
         | State::Group(_)
         | State::User(_)

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    CommandState, Entry, Fact, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState, PathKind, PathState,
-    Plan, ProbeState, Receipt, ResourceId, Spec, State, SysctlState, UnitState, UnitVerb, UserState,
+    BlockSpec, BlockState, CommandState, Entry, Fact, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState,
+    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Spec, State, SysctlState, UnitState, UnitVerb,
+    UserState,
 };
 
 /// What an observation finds after the plan's steps.
@@ -103,6 +104,22 @@ fn apply(op: &Op, host: &mut Observed) {
                 target: HostText::from(spec.target.as_str()),
             };
             set(host, &Spec::Symlink(spec.clone()), State::Path(state));
+        }
+        Op::PutBlock(spec) => {
+            let state = BlockState::File {
+                lines: Some(HostText::new(spec.lines())),
+                ragged: false,
+                owner: owner(spec.owner.as_deref().unwrap_or("root")),
+                group: owner(spec.group.as_deref().unwrap_or("root")),
+                mode: spec.mode.unwrap_or(BlockSpec::NEW_FILE),
+            };
+            set(host, &Spec::Block(spec.clone()), State::Block(state));
+        }
+        Op::RemoveBlock { path, name, .. } => {
+            let id = ResourceId::new(crate::model::Kind::Block, format!("{path}#{name}"));
+            if let Some(Fact::Known(State::Block(BlockState::File { lines, .. }))) = host.resources.get_mut(&id) {
+                *lines = None;
+            }
         }
         Op::RemovePath {
             path,

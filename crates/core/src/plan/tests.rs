@@ -43,6 +43,7 @@ fn file(at: &str, text: &str, mode: &str) -> Spec {
         mode: mode.parse().unwrap(),
         validate: None,
         sensitive: false,
+        seed: false,
     })
 }
 
@@ -58,6 +59,33 @@ fn found_file(text: &str, mode: &str) -> State {
         mode: mode.parse().unwrap(),
         text: Some(text.into()),
     })
+}
+
+fn block(at: &str, text: &str) -> BlockSpec {
+    BlockSpec {
+        path: path(at),
+        name: "ours".into(),
+        text: text.into(),
+        comment: "#".into(),
+        owner: None,
+        group: None,
+        mode: None,
+    }
+}
+
+/// A file of root's that may have a block with this text.
+fn found_block(text: Option<&str>) -> BlockState {
+    let root = || Owner {
+        id: 0,
+        name: Some("root".into()),
+    };
+    BlockState::File {
+        lines: text.map(|text| HostText::new(block("/any", text).lines())),
+        ragged: false,
+        owner: root(),
+        group: root(),
+        mode: "0640".parse().unwrap(),
+    }
 }
 
 fn unit(name: &str) -> Spec {
@@ -602,6 +630,73 @@ fn what_the_kernel_writes_with_tabs_is_what_people_write_with_blanks() {
 }
 
 #[test]
+fn a_seed_is_made_once_and_what_became_of_it_stays() {
+    let Spec::File(seed) = file("/etc/a", "first\n", "0644") else {
+        unreachable!()
+    };
+    let seed = Spec::File(FileSpec { seed: true, ..seed });
+    let uses = on("file:/etc/a", DependencyReason::Uses);
+    let wanted = desired(vec![(seed.clone(), vec![]), (unit("u.service"), vec![uses])]);
+    let up = found_unit("enabled", "active");
+    let theirs = found_file("theirs\n", "0600");
+    let mut host = observed(vec![("file:/etc/a", theirs.clone()), ("unit:u.service", up)]);
+    // It was made by an older configuration with other words in it; nothing follows from that.
+    let older = desired(vec![
+        (
+            match file("/etc/a", "older\n", "0644") {
+                Spec::File(file) => Spec::File(FileSpec { seed: true, ..file }),
+                other => other,
+            },
+            vec![],
+        ),
+        (unit("u.service"), vec![on("file:/etc/a", DependencyReason::Uses)]),
+    ]);
+    let absent = State::Path(PathState::Absent);
+    host.receipt = Fact::Known(Some(receipt(&older, vec![("file:/etc/a", absent)])));
+    let found = plan(&wanted, &host, &by());
+    assert!(found.is_empty(), "{found:#?}");
+    // It leaves the configuration: changed by somebody, it stays; as it was made, it goes.
+    for (state, action, reason) in [
+        (theirs, Action::Forget, Some(&Reason::ChangedSince)),
+        (found_file("older\n", "0644"), Action::Remove, None),
+    ] {
+        host.resources
+            .insert("file:/etc/a".parse().unwrap(), Fact::Known(state));
+        let gone = plan(&desired(vec![]), &host, &by());
+        let change = gone.changes.iter().find(|change| change.id.kind == Kind::File).unwrap();
+        assert_eq!((change.action, change.reasons.get(1)), (action, reason));
+    }
+}
+
+#[test]
+fn a_block_that_cannot_be_told_from_the_rest_is_in_the_way_and_one_that_was_there_stays() {
+    let spec = block("/etc/hosts", "a\n");
+    let wanted = desired(vec![(Spec::Block(spec.clone()), vec![])]);
+    let broken = BlockState::Broken {
+        problem: "only one of the block's two markers is there".into(),
+    };
+    let found = plan(
+        &wanted,
+        &observed(vec![("block:/etc/hosts#ours", State::Block(broken))]),
+        &by(),
+    );
+    assert!(found.blockers[0].fix.contains("begin provision ours"), "{found:#?}");
+    let mut host = observed(vec![("block:/etc/hosts#ours", State::Block(found_block(Some("a\n"))))]);
+    for (original, action) in [
+        (found_block(Some("old\n")), Action::Forget),
+        (found_block(None), Action::Remove),
+        (BlockState::NoFile, Action::Remove),
+    ] {
+        host.receipt = Fact::Known(Some(receipt(
+            &wanted,
+            vec![("block:/etc/hosts#ours", State::Block(original))],
+        )));
+        let gone = plan(&desired(vec![]), &host, &by());
+        assert_eq!(gone.changes[0].action, action);
+    }
+}
+
+#[test]
 fn sensitive_text_is_in_no_plan_and_what_touches_the_way_in_is_marked() {
     let Spec::File(mut spec) = file("/etc/ssh/sshd_config", "hunter2", "0600") else {
         unreachable!()
@@ -650,9 +745,12 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
         ]
     };
     let path_kind = prop_oneof![
-        ("[ab]", modes.clone()).prop_map({
+        ("[ab]", modes.clone(), any::<bool>()).prop_map({
             let at = at.clone();
-            move |(text, mode)| file(&at, &text, mode)
+            move |(text, mode, seed)| match file(&at, &text, mode) {
+                Spec::File(file) => Spec::File(FileSpec { seed, ..file }),
+                other => other,
+            }
         }),
         modes.prop_map({
             let at = at.clone();
@@ -767,7 +865,25 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
             }),
         )
     });
+    let block = (
+        "[ab]\n",
+        any::<Option<bool>>(),
+        prop_oneof![Just(None), "[ab]\n".prop_map(Some), Just(Some("{".into()))],
+    )
+        .prop_map(move |(text, mode, found)| {
+            let spec = BlockSpec {
+                mode: mode.map(|all| Mode::from_bits(if all { 0o644 } else { 0o600 })),
+                ..block(&format!("/b{number}"), &text)
+            };
+            let state = match found.as_deref() {
+                None => BlockState::NoFile,
+                Some("{") => found_block(None),
+                Some(text) => found_block(Some(text)),
+            };
+            (Spec::Block(spec), State::Block(state))
+        });
     let pair = prop_oneof![
+        block.boxed(),
         (path_kind, found_path).boxed(),
         package.boxed(),
         sysctl.boxed(),
@@ -847,6 +963,7 @@ fn absent(kind: Kind) -> Option<State> {
         Kind::User => Some(State::User(UserState::Absent)),
         Kind::Package => Some(State::Package(PackageState::Absent)),
         Kind::Directory | Kind::File | Kind::Symlink => Some(State::Path(PathState::Absent)),
+        Kind::Block => Some(State::Block(BlockState::NoFile)),
         Kind::Sysctl => Some(State::Sysctl(SysctlState::Live("9".into()))),
         Kind::Unit => Some(not_found()),
         Kind::Command | Kind::Probe => None,

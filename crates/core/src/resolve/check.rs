@@ -78,6 +78,29 @@ fn leads_to(link: &SymlinkSpec) -> String {
     format!("/{}", parts.join("/"))
 }
 
+/// Reports blocks in what is managed whole: the file's content would never hold the block.
+pub(super) fn blocks(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
+    for declared in declarations.resources.values() {
+        let Spec::Block(block) = &declared.spec else { continue };
+        let whole = [Kind::File, Kind::Directory, Kind::Symlink]
+            .map(|kind| ResourceId::new(kind, block.path.as_str()))
+            .into_iter()
+            .find_map(|id| declarations.resources.get_key_value(&id));
+        let Some((id, owner)) = whole else { continue };
+        if matches!(&owner.spec, Spec::File(file) if file.seed) {
+            continue;
+        }
+        let message = format!("`{}` is declared as {}, and has a block", block.path, noun(id.kind));
+        let diagnostic = Diagnostic::error(Code::TwoOwners, message, declared.span, "a block in it");
+        found.push(
+            diagnostic
+                .also(owner.span, format!("as {}", noun(id.kind)))
+                .because("a block is for a file that others own; each apply would undo the other's work")
+                .help("put the lines into the file's own text, or let the file be a seed: seed = true"),
+        );
+    }
+}
+
 /// Reports numbers that two users, or two groups, have.
 pub(super) fn numbers(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
     let mut owners: BTreeMap<(Kind, u32), (&ResourceId, Span)> = BTreeMap::new();
@@ -168,6 +191,7 @@ const fn path_of(spec: &Spec) -> Option<&AbsPath> {
         Spec::Group(_)
         | Spec::User(_)
         | Spec::Package(_)
+        | Spec::Block(_)
         | Spec::Sysctl(_)
         | Spec::Command(_)
         | Spec::Unit(_)

@@ -36,6 +36,8 @@ struct Index<'a> {
     declarations: &'a Declarations,
     /// Files, directories and links.
     paths: BTreeMap<&'a str, &'a ResourceId>,
+    /// Blocks by the file that they are in.
+    blocks: BTreeMap<&'a str, Vec<&'a ResourceId>>,
     active_units: Vec<&'a ResourceId>,
 }
 
@@ -44,6 +46,7 @@ impl<'a> Index<'a> {
         let mut index = Self {
             declarations,
             paths: BTreeMap::new(),
+            blocks: BTreeMap::new(),
             active_units: Vec::new(),
         };
         for (id, declared) in &declarations.resources {
@@ -51,6 +54,7 @@ impl<'a> Index<'a> {
                 Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) => {
                     index.paths.insert(&id.name, id);
                 }
+                Spec::Block(block) => index.blocks.entry(block.path.as_str()).or_default().push(id),
                 Spec::Unit(unit) if unit.active == Some(true) => index.active_units.push(id),
                 Spec::Unit(_)
                 | Spec::Group(_)
@@ -113,6 +117,15 @@ impl On<'_, '_> {
                     self.add(self.index.paths.get(word.as_str()).copied(), DependencyReason::After);
                 }
             }
+            Spec::Block(block) => {
+                self.directory_of(&block.path);
+                self.owners(
+                    block.owner.as_deref().unwrap_or("root"),
+                    block.group.as_deref().unwrap_or("root"),
+                );
+                // A seed makes the file that the block goes into.
+                self.add(self.index.get(Kind::File, block.path.as_str()), DependencyReason::After);
+            }
             Spec::Symlink(link) => {
                 self.directory_of(&link.path);
                 self.target(&link.path, &link.target);
@@ -158,6 +171,9 @@ impl On<'_, '_> {
 
     /// A path that is named by what uses it: a change of a file counts, a directory has to be there only.
     fn path(&mut self, path: &str) {
+        for block in self.index.blocks.get(path).into_iter().flatten().copied() {
+            self.add(Some(block), DependencyReason::Uses);
+        }
         let Some(id) = self.index.paths.get(path).copied() else {
             return;
         };

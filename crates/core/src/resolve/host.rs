@@ -105,6 +105,7 @@ fn with_modules(
             .collect();
     }
     check::paths(&declarations, renderer.found);
+    check::blocks(&declarations, renderer.found);
     check::numbers(&declarations, renderer.found);
     check::units(&declarations, renderer.found);
     // References to a resource that could not be read would be reported as references to nothing.
@@ -211,6 +212,7 @@ impl<'a> Files<'a> {
             Kind::Package
             | Kind::Directory
             | Kind::File
+            | Kind::Block
             | Kind::Symlink
             | Kind::Sysctl
             | Kind::Command

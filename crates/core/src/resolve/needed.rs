@@ -87,6 +87,7 @@ fn is_provided(path: &AbsPath, declarations: &Declarations) -> bool {
             .iter()
             .any(|(id, declared)| match &declared.spec {
                 Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) => id.name.starts_with(&below),
+                Spec::Block(block) => block.path == *path || id.name.starts_with(&below),
                 Spec::User(user) => match &user.home {
                     Some(home) => home == path,
                     None => path.as_str() == format!("/home/{}", id.name),

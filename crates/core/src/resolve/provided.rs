@@ -113,6 +113,10 @@ fn named_by(id: &ResourceId, declared: &Declared, declarations: &Declarations) -
             names
         }
         Spec::Directory(directory) => vec![user(&directory.owner), group(&directory.group)],
+        Spec::Block(block) => {
+            let owner = block.owner.iter().map(user);
+            owner.chain(block.group.iter().map(group)).collect()
+        }
         Spec::Command(command) => command.user.iter().map(user).collect(),
         Spec::User(user) => user.group.iter().chain(&user.groups).map(group).collect(),
         Spec::Group(_) | Spec::Package(_) | Spec::Symlink(_) | Spec::Sysctl(_) | Spec::Unit(_) | Spec::Probe(_) => {

@@ -19,6 +19,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let mode = reader.optional::<Mode>("mode");
     let validate = reader.list::<String>("validate");
     let sensitive = reader.optional::<bool>("sensitive");
+    let seed = reader.optional::<bool>("seed");
     let said = reader.said();
     let (owner, group) = owners?;
     let mode = mode?.map_or(MODE, |mode| mode.value);
@@ -32,6 +33,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         validate: (!validate.is_empty()).then_some(validate),
         // What others may not read on the host should not be read in a terminal's history either.
         sensitive: sensitive?.map_or(!mode.others_read(), |sensitive| sensitive.value),
+        seed: seed?.is_some_and(|seed| seed.value),
     };
     let span = name.span;
     reader.declare(Spec::File(spec), span, said?);

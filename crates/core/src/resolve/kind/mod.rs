@@ -1,5 +1,6 @@
 //! Declarations to what each kind of resource should be: one file per kind. Defaults are applied here and nowhere else.
 
+mod block;
 mod command;
 mod directory;
 mod file;
@@ -27,6 +28,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         Kind::Package => package::resolve(reader),
         Kind::Directory => directory::resolve(reader),
         Kind::File => file::resolve(reader),
+        Kind::Block => block::resolve(reader),
         Kind::Symlink => symlink::resolve(reader),
         Kind::Sysctl => sysctl::resolve(reader),
         Kind::Command => command::resolve(reader),

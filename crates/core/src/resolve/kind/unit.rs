@@ -31,6 +31,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
             mode: Mode::from_bits(0o644),
             validate: None,
             sensitive: false,
+            seed: false,
         };
         let written = ["text", "file", "template"]
             .into_iter()

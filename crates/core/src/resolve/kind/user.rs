@@ -1,7 +1,7 @@
-//! Users: who they are and which groups they are in. Passwords and keys are not theirs to say here.
+//! Users: who they are and which groups they are in. Passwords are not theirs to say here.
 
-use crate::config::{Code, Diagnostic, Reported, UserName};
-use crate::model::{AbsPath, Kind, ResourceId, Spec, UserSpec};
+use crate::config::{Code, Diagnostic, PublicKey, Reported, Span, Spanned, UserName};
+use crate::model::{AbsPath, BlockSpec, DirectorySpec, Kind, Mode, ResourceId, Spec, UserSpec};
 
 use super::super::reader::Reader;
 use super::file::path;
@@ -16,6 +16,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let shell = reader.optional::<AbsPath>("shell");
     let comment = reader.optional::<String>("comment");
     let system = reader.optional::<bool>("system");
+    let keys = reader.list::<PublicKey>("authorized_keys");
     let said = reader.said();
     let comment = comment?;
     if let Some(comment) = comment
@@ -45,6 +46,50 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         system,
         name: name.value,
     };
+    let keys = keys?;
+    if !keys.is_empty() {
+        authorized_keys(reader, &spec, &keys)?;
+    }
     reader.declare(Spec::User(spec), name.span, said?);
+    Ok(())
+}
+
+/// The directory and the lines that let the user log in, with the permissions that sshd demands (StrictModes).
+fn authorized_keys(
+    reader: &mut Reader<'_, '_, '_>,
+    user: &UserSpec,
+    keys: &[Spanned<PublicKey>],
+) -> Result<(), Reported> {
+    let span: Span = reader.key("authorized_keys");
+    let home = match &user.home {
+        Some(home) => home.to_string(),
+        None if user.name == "root" => "/root".to_owned(),
+        None => {
+            let message = format!("`authorized_keys` of `{}` needs its home directory", user.name);
+            let diagnostic = Diagnostic::error(Code::MissingKey, message, span, "sshd reads them from there");
+            let help = format!("write home = \"/home/{}\"", user.name);
+            return Err(reader.report(diagnostic.help(help)));
+        }
+    };
+    let below = |name: &str| AbsPath::new(format!("{home}/{name}")).map_err(|_| Reported);
+    let group = user.group.clone().unwrap_or_else(|| user.name.clone());
+    let directory = DirectorySpec {
+        path: below(".ssh")?,
+        owner: user.name.clone(),
+        group: group.clone(),
+        mode: Mode::from_bits(0o700),
+    };
+    let lines = keys.iter().map(|key| format!("{}\n", key.value.0.trim()));
+    let block = BlockSpec {
+        path: below(".ssh/authorized_keys")?,
+        name: "keys".to_owned(),
+        text: lines.collect(),
+        comment: "#".to_owned(),
+        owner: Some(user.name.clone()),
+        group: Some(group),
+        mode: Some(Mode::from_bits(0o600)),
+    };
+    reader.declare(Spec::Directory(directory), span, Vec::new());
+    reader.declare(Spec::Block(block), span, Vec::new());
     Ok(())
 }
