@@ -121,7 +121,7 @@ fn module_doc(module: &Module, sources: &SourceMap) -> ModuleDoc {
     let mut options = Vec::new();
     declared(module.options.values(), "", sources, &mut options);
     let resources = module.resources.iter().map(|declaration| ResourceDoc {
-        kind: declaration.kind.name(),
+        kind: declaration.sort.name(),
         name: declaration.name.value.clone(),
         line: sources.origin(declaration.name.span).line,
     });

@@ -1,53 +1,38 @@
 //! The schema of resources' tables, made from the language's table of fields.
 
-use provision_core::config::{Shape, fields};
+use provision_core::config::{Shape, Sort, fields, short_form};
 use provision_core::model::{Kind, OnRemoval};
 use serde_json::{Value, json};
 
 use super::{about, integer, list_of, or_template, table, text, text_or_template};
 
-/// The table of each kind.
+/// The table of each sort.
 pub(super) fn tables() -> impl Iterator<Item = (String, Value)> {
-    Kind::ALL
-        .into_iter()
-        .map(|kind| (kind.table().to_owned(), resources(kind)))
+    Sort::all().map(|sort| (sort.table().to_owned(), resources(sort)))
 }
 
-fn resources(kind: Kind) -> Value {
-    let own = fields(kind)
+fn resources(sort: Sort) -> Value {
+    let own = fields(sort)
         .iter()
         .map(|field| (field.name, about(shape(field.shape), field.doc)));
-    let full = table(one(kind), own.collect(), &[]);
-    let resource = match short(kind) {
+    let (all, one) = match sort {
+        Sort::Kind(kind) => (all(kind), one(kind)),
+        Sort::Shorthand(shorthand) => shorthand.docs(),
+    };
+    let full = table(one, own.collect(), &[]);
+    let resource = match short_form(sort) {
         None => full,
         Some(field) => {
-            let value = fields(kind).iter().find(|other| other.name == field);
+            let value = fields(sort).iter().find(|other| other.name == field);
             let value = value.map_or_else(text, |field| about(shape(field.shape), field.doc));
             json!({ "anyOf": [value, full] })
         }
     };
     json!({
         "type": "object",
-        "description": all(kind),
+        "description": all,
         "additionalProperties": resource,
     })
-}
-
-/// The field that `NAME = value` gives, where a kind has such a form.
-const fn short(kind: Kind) -> Option<&'static str> {
-    match kind {
-        Kind::Package => Some("version"),
-        Kind::Sysctl => Some("value"),
-        Kind::File
-        | Kind::Block
-        | Kind::Directory
-        | Kind::Symlink
-        | Kind::Unit
-        | Kind::User
-        | Kind::Group
-        | Kind::Command
-        | Kind::Probe => None,
-    }
 }
 
 /// What a table of the kind holds.

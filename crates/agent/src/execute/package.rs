@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use provision_core::model::{Fact, HostText, PackageSpec, PackageState, PackageWant, Spec, State, StepError};
@@ -41,7 +42,7 @@ pub(super) fn change(
     dpkg_lock::wait(progress)?;
     repair(progress)?;
     let mut updated = None;
-    if !install.is_empty() && !has_lists() {
+    if !install.is_empty() && !(has_lists() && lists_are_newer()) {
         updated = Some(update(progress)?);
     }
     let arguments = arguments(install, remove);
@@ -183,9 +184,43 @@ fn has_half_installed() -> bool {
         })
 }
 
+/// Where it is said which repositories there are.
+const SOURCES: [&str; 3] = ["/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/keyrings"];
+/// Where apt keeps what it fetched of them.
+const LISTS: &str = "/var/lib/apt/lists";
+
+/// Whether the lists were fetched since what says where from was last changed: of a new repository there are none yet, and
+/// a package of it may be in an old one too, in another version.
+fn lists_are_newer() -> bool {
+    let changed = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
+    let sources = SOURCES.iter().map(Path::new);
+    let below = sources
+        .clone()
+        .flat_map(|path| fs::read_dir(path).into_iter().flatten().flatten());
+    let newest = sources
+        .filter_map(changed)
+        .chain(below.filter_map(|entry| changed(&entry.path())))
+        .max();
+    newest.is_none_or(|newest| changed(Path::new(LISTS)).is_some_and(|fetched| fetched > newest))
+}
+
+/// Notes that the lists are as new as can be: fetching finds nothing to write where the repositories have not changed.
+fn note_fetched() {
+    let now = rustix::fs::Timespec {
+        tv_sec: 0,
+        tv_nsec: rustix::fs::UTIME_NOW,
+    };
+    let times = rustix::fs::Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    // Where this fails, they are fetched once more next time.
+    let _ = rustix::fs::utimensat(rustix::fs::CWD, LISTS, &times, rustix::fs::AtFlags::empty());
+}
+
 /// Whether apt has any list of packages. A fresh image has none.
 fn has_lists() -> bool {
-    let entries = fs::read_dir("/var/lib/apt/lists").into_iter().flatten().flatten();
+    let entries = fs::read_dir(LISTS).into_iter().flatten().flatten();
     entries.into_iter().any(|entry| {
         let name = entry.file_name();
         name.to_string_lossy().contains("_Packages")
@@ -212,6 +247,9 @@ fn update(progress: &mut Progress<'_>) -> Result<Updated, StepError> {
         .iter()
         .find_map(|line| line.untrusted().strip_prefix("W: Failed to fetch "));
     let unreachable = unreachable.map(str::to_owned);
+    if unreachable.is_none() {
+        note_fetched();
+    }
     dpkg_lock::wait(progress)?;
     Ok(Updated { unreachable })
 }

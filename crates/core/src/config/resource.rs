@@ -8,14 +8,16 @@ use super::decode;
 use super::diagnostic::Diagnostic;
 use super::scalar::{is_template, shown};
 use super::schema::{self, Field};
+use super::shorthand::Shorthand;
+use super::sort::Sort;
 use super::source::{Span, Spanned};
 use super::tree::{Entry, Node, Table, Value};
 
 /// One resource as it is written.
 #[derive(Clone, Debug)]
 pub struct Declaration {
-    /// Its kind.
-    pub kind: Kind,
+    /// Of which sort it is.
+    pub sort: Sort,
     /// Its name, maybe a template.
     pub name: Spanned<String>,
     /// The fields that are written.
@@ -53,7 +55,41 @@ const CONTENT: &[&str] = &["text", "file", "template"];
 const GUARD: &[&str] = &["creates", "unless"];
 const CHECK: &[&str] = &["http", "tcp", "unit"];
 
-const fn rules(kind: Kind) -> &'static [Rule] {
+const SOURCE: &[&str] = &["paths", "text", "file", "template"];
+const STARTED: &[&str] = &["run", "unit"];
+
+const fn rules(sort: Sort) -> &'static [Rule] {
+    match sort {
+        Sort::Kind(kind) => rules_of(kind),
+        Sort::Shorthand(shorthand) => match shorthand {
+            Shorthand::System => &[Rule::Needs("value")],
+            Shorthand::Timer => &[
+                Rule::ExactlyOne(STARTED, "run = [\"/usr/local/bin/tidy\"]"),
+                Rule::OnlyWith("user", "run"),
+                Rule::OnlyWith("timeout", "run"),
+            ],
+            Shorthand::Mount => &[Rule::Needs("what"), Rule::Needs("type")],
+            Shorthand::Sudoers => &[Rule::ExactlyOne(
+                CONTENT,
+                "text = \"bot ALL=(root) NOPASSWD: /usr/bin/id\\n\"",
+            )],
+            Shorthand::Logrotate => &[
+                Rule::ExactlyOne(SOURCE, "paths = [\"/var/log/example/*.log\"]"),
+                Rule::OnlyWith("every", "paths"),
+                Rule::OnlyWith("size", "paths"),
+                Rule::OnlyWith("keep", "paths"),
+                Rule::OnlyWith("compress", "paths"),
+                Rule::OnlyWith("copy_truncate", "paths"),
+                Rule::OnlyWith("user", "paths"),
+                Rule::OnlyWith("after_rotation", "paths"),
+            ],
+            Shorthand::AptRepository => &[Rule::Needs("url"), Rule::Needs("suites"), Rule::Needs("key")],
+            Shorthand::AptPin => &[Rule::Needs("packages"), Rule::Needs("pin"), Rule::Needs("priority")],
+        },
+    }
+}
+
+const fn rules_of(kind: Kind) -> &'static [Rule] {
     match kind {
         Kind::File => &[Rule::ExactlyOne(CONTENT, "text = \"…\\n\"")],
         Kind::Block => &[Rule::ExactlyOne(CONTENT, "text = \"…\\n\"")],
@@ -77,19 +113,19 @@ const fn rules(kind: Kind) -> &'static [Rule] {
 /// The declarations of every table of resources in a document.
 pub(super) fn declarations(document: &Table, found: &mut Vec<Diagnostic>) -> Vec<Declaration> {
     let mut declarations = Vec::new();
-    for kind in Kind::ALL {
-        let Some(entry) = document.get(kind.table()) else {
+    for sort in Sort::all() {
+        let Some(entry) = document.get(sort.table()) else {
             continue;
         };
         match &entry.node.value {
             Value::Table(table) => {
-                declarations.extend(table.entries.iter().filter_map(|entry| declaration(kind, entry, found)));
+                declarations.extend(table.entries.iter().filter_map(|entry| declaration(sort, entry, found)));
             }
             Value::Array(_) => {
-                let message = format!("`{}` is a table of resources by name, not a list", kind.table());
-                let example = example_name(kind);
+                let message = format!("`{}` is a table of resources by name, not a list", sort.table());
+                let example = example_name(sort);
                 let diagnostic = Diagnostic::error(Code::WrongType, message, entry.key.span, "a list");
-                found.push(diagnostic.help(format!("write [{}.{example}]", kind.table())));
+                found.push(diagnostic.help(format!("write [{}.{example}]", sort.table())));
             }
             other => {
                 let problem = super::scalar::Problem::wrong_type("a table of resources by name", other);
@@ -102,7 +138,11 @@ pub(super) fn declarations(document: &Table, found: &mut Vec<Diagnostic>) -> Vec
     declarations
 }
 
-const fn example_name(kind: Kind) -> &'static str {
+const fn example_name(sort: Sort) -> &'static str {
+    let kind = match sort {
+        Sort::Kind(kind) => kind,
+        Sort::Shorthand(shorthand) => return shorthand.example_name(),
+    };
     match kind {
         Kind::File | Kind::Directory | Kind::Symlink => "\"/etc/example\"",
         Kind::Block => "\"/etc/example#name\"",
@@ -130,25 +170,33 @@ pub const fn noun(kind: Kind) -> &'static str {
     }
 }
 
-fn declaration(kind: Kind, entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Declaration> {
+/// A sort with its article.
+const fn noun_of(sort: Sort) -> &'static str {
+    match sort {
+        Sort::Kind(kind) => noun(kind),
+        Sort::Shorthand(shorthand) => shorthand.noun(),
+    }
+}
+
+fn declaration(sort: Sort, entry: &Entry, found: &mut Vec<Diagnostic>) -> Option<Declaration> {
     let name = entry.key.clone();
     if let Value::Table(table) = &entry.node.value
-        && dotted_by_mistake(kind, &name, table, found)
+        && dotted_by_mistake(sort, &name, table, found)
     {
         return None;
     }
     if !is_template(&name.value)
-        && let Err(problem) = schema::check_name(kind, &name.value)
+        && let Err(problem) = schema::check_name(sort, &name.value)
     {
         found.push(decode::finding(problem, name.span));
     }
-    let fields = match (&entry.node.value, schema::short_form(kind)) {
+    let fields = match (&entry.node.value, schema::short_form(sort)) {
         (Value::Table(table), _) => {
-            check_rules(kind, &name, table, found);
-            fields(kind, table, found)
+            check_rules(sort, &name, table, found);
+            fields(sort, table, found)
         }
         (_, Some(short)) => {
-            let field = schema::fields(kind).iter().find(|field| field.name == short)?;
+            let field = schema::fields(sort).iter().find(|field| field.name == short)?;
             check(field, &entry.node, found);
             vec![FieldValue {
                 field,
@@ -157,19 +205,19 @@ fn declaration(kind: Kind, entry: &Entry, found: &mut Vec<Diagnostic>) -> Option
             }]
         }
         (other, None) => {
-            let problem = super::scalar::Problem::wrong_type(&format!("a table for {}", noun(kind)), other);
-            let help = format!("write [{}.{}] and its keys below", kind.table(), example_name(kind));
+            let problem = super::scalar::Problem::wrong_type(&format!("a table for {}", noun_of(sort)), other);
+            let help = format!("write [{}.{}] and its keys below", sort.table(), example_name(sort));
             found.push(decode::finding(problem.help(help), entry.node.span));
             return None;
         }
     };
-    Some(Declaration { kind, name, fields })
+    Some(Declaration { sort, name, fields })
 }
 
 /// `net.ipv4.ip_forward = 1` without quotes is three tables in each other. That is the most common mistake of all here.
-fn dotted_by_mistake(kind: Kind, name: &Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) -> bool {
-    let dotted = matches!(kind, Kind::Sysctl | Kind::Unit) && !name.value.contains('.');
-    let known = |key: &str| schema::fields(kind).iter().any(|field| field.name == key);
+fn dotted_by_mistake(sort: Sort, name: &Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) -> bool {
+    let dotted = matches!(sort, Sort::Kind(Kind::Sysctl | Kind::Unit)) && !name.value.contains('.');
+    let known = |key: &str| schema::fields(sort).iter().any(|field| field.name == key);
     let unknown = table.entries.iter().find(|entry| !known(&entry.key.value));
     let (Some(entry), true) = (unknown, dotted) else {
         return false;
@@ -186,8 +234,8 @@ fn dotted_by_mistake(kind: Kind, name: &Spanned<String>, table: &Table, found: &
     let whole = whole.join(".");
     let message = format!("the name `{whole}` has dots, and needs quotes");
     let why = "without quotes a dot in a TOML key opens a table in a table";
-    let help = match kind {
-        Kind::Unit => format!("write [units.\"{whole}\"]"),
+    let help = match sort {
+        Sort::Kind(Kind::Unit) => format!("write [units.\"{whole}\"]"),
         _ => format!("write \"{whole}\" = …"),
     };
     let diagnostic = Diagnostic::error(Code::InvalidValue, message, name.span, "the name begins here");
@@ -195,12 +243,12 @@ fn dotted_by_mistake(kind: Kind, name: &Spanned<String>, table: &Table, found: &
     true
 }
 
-fn fields(kind: Kind, table: &Table, found: &mut Vec<Diagnostic>) -> Vec<FieldValue> {
-    let known: Vec<_> = schema::fields(kind).iter().map(|field| field.name).collect();
-    decode::only(table, &known, noun(kind), found);
+fn fields(sort: Sort, table: &Table, found: &mut Vec<Diagnostic>) -> Vec<FieldValue> {
+    let known: Vec<_> = schema::fields(sort).iter().map(|field| field.name).collect();
+    decode::only(table, &known, noun_of(sort), found);
     let mut values = Vec::new();
     for entry in &table.entries {
-        let field = schema::fields(kind).iter().find(|field| field.name == entry.key.value);
+        let field = schema::fields(sort).iter().find(|field| field.name == entry.key.value);
         let Some(field) = field else { continue };
         check(field, &entry.node, found);
         values.push(FieldValue {
@@ -222,13 +270,13 @@ fn check(field: &Field, node: &Node, found: &mut Vec<Diagnostic>) {
     );
 }
 
-fn check_rules(kind: Kind, name: &Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) {
-    let of = format!("{kind} `{}`", shown(&name.value));
-    for rule in rules(kind) {
+fn check_rules(sort: Sort, name: &Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) {
+    let of = format!("{} `{}`", sort.name(), shown(&name.value));
+    for rule in rules(sort) {
         match rule {
             Rule::Needs(key) => {
                 if table.get(key).is_none() {
-                    let doc = schema::fields(kind)
+                    let doc = schema::fields(sort)
                         .iter()
                         .find(|field| field.name == *key)
                         .map_or("", |field| field.doc);

@@ -4,6 +4,7 @@
 use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, OnRemoval, ResourceId, UnitName};
 
 use super::scalar::{Port, Problem, Scalar, is_template};
+use super::sort::Sort;
 use super::source::Span;
 use super::tree::{Node, Value};
 use super::word::{
@@ -62,26 +63,26 @@ pub enum Shape {
     Each,
 }
 
-const fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
+pub(super) const fn field(name: &'static str, shape: Shape, doc: &'static str) -> Field {
     Field { name, shape, doc }
 }
 
-const AFTER: Field = field(
+pub(super) const AFTER: Field = field(
     "after",
     Shape::Ids,
     "Resources that come first, as \"kind:name\", where that cannot be seen.",
 );
-const WHEN: Field = field(
+pub(super) const WHEN: Field = field(
     "when",
     Shape::Expression,
     "An expression; where it does not hold, there is no such resource.",
 );
-const EACH: Field = field(
+pub(super) const EACH: Field = field(
     "each",
     Shape::Each,
     "A list, a table, or an expression that gives one: one resource per item, which templates see as `item`, and its key as `key`.",
 );
-const ON_REMOVAL: Field = field(
+pub(super) const ON_REMOVAL: Field = field(
     "on_removal",
     Shape::OnRemoval,
     "When it leaves the configuration: \"restore\" what was there before (default), \"remove\" it in any case, or \"keep\" it.",
@@ -92,13 +93,13 @@ const GROUP: Field = field(
     Shape::Owner,
     "The owning group; by default the primary group of a managed owner, or the group of the owner's name.",
 );
-const TEXT: Field = field("text", Shape::Text, "The content, a template.");
-const FILE: Field = field(
+pub(super) const TEXT: Field = field("text", Shape::Text, "The content, a template.");
+pub(super) const FILE: Field = field(
     "file",
     Shape::LocalPath,
     "The content is this file below files/, as it is.",
 );
-const TEMPLATE: Field = field(
+pub(super) const TEMPLATE: Field = field(
     "template",
     Shape::LocalPath,
     "The content is this file below files/, rendered as a template.",
@@ -226,6 +227,16 @@ const UNITS: &[Field] = &[
         "Resources whose change restarts it, beside those that its text names.",
     ),
     field(
+        "drop_ins",
+        Shape::TextTable,
+        "Texts that add to the unit's own, by name: each becomes a file of UNIT.d, NAME.conf.",
+    ),
+    field(
+        "masked",
+        Shape::Bool,
+        "Keep it from being started by anybody: it is stopped, and leads to /dev/null.",
+    ),
+    field(
         "settle",
         Shape::Duration,
         "How long it must stay up to count as healthy, \"1s\" by default.",
@@ -335,9 +346,16 @@ const PROBES: &[Field] = &[
     EACH,
 ];
 
-/// The fields of a kind's tables.
+/// The fields of the tables of a sort.
 #[must_use]
-pub const fn fields(kind: Kind) -> &'static [Field] {
+pub const fn fields(sort: Sort) -> &'static [Field] {
+    match sort {
+        Sort::Kind(kind) => fields_of(kind),
+        Sort::Shorthand(shorthand) => shorthand.fields(),
+    }
+}
+
+const fn fields_of(kind: Kind) -> &'static [Field] {
     match kind {
         Kind::File => FILES,
         Kind::Block => BLOCKS,
@@ -355,7 +373,11 @@ pub const fn fields(kind: Kind) -> &'static [Field] {
 
 /// The field that `NAME = value` gives where a table would say `[KIND.NAME] field = value`.
 #[must_use]
-pub(super) const fn short_form(kind: Kind) -> Option<&'static str> {
+pub const fn short_form(sort: Sort) -> Option<&'static str> {
+    let kind = match sort {
+        Sort::Kind(kind) => kind,
+        Sort::Shorthand(shorthand) => return shorthand.short_form(),
+    };
     match kind {
         Kind::Package => Some("version"),
         Kind::Sysctl => Some("value"),
@@ -375,7 +397,11 @@ pub(super) const fn short_form(kind: Kind) -> Option<&'static str> {
 ///
 /// # Errors
 /// [`Problem`] where the system would not take it.
-pub fn check_name(kind: Kind, name: &str) -> Result<(), Problem> {
+pub fn check_name(sort: Sort, name: &str) -> Result<(), Problem> {
+    let kind = match sort {
+        Sort::Kind(kind) => kind,
+        Sort::Shorthand(shorthand) => return shorthand.check_name(name),
+    };
     match kind {
         Kind::File | Kind::Directory | Kind::Symlink => AbsPath::from_text(name).map(drop),
         Kind::Block => BlockName::from_text(name).map(drop),

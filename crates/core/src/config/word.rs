@@ -41,6 +41,8 @@ texts! {
     TcpAddress, "an address such as \"127.0.0.1:22\"", check_tcp_address;
     /// A name that the configuration gives: a command's, a probe's.
     Label, "a name", check_label;
+    /// A name that becomes a file's where dots are not liked.
+    PlainName, "a name", check_plain_name;
     /// A line of authorized_keys.
     PublicKey, "a public key such as \"ssh-ed25519 AAAA… name\"", check_public_key;
     /// A file and the name of a block in it.
@@ -273,6 +275,16 @@ fn check_label(name: &str) -> Result<(), Problem> {
         let rule = "a name is 1 to 64 letters, digits, \"-\", \"_\" and \".\"";
         Err(Problem::invalid(format!("`{}` cannot be a name: {rule}", shown(name))))
     }
+}
+
+/// sudo, logrotate and apt pass over files whose names have dots in the wrong places, and say nothing.
+fn check_plain_name(name: &str) -> Result<(), Problem> {
+    check_label(name)?;
+    if name.contains('.') {
+        let problem = Problem::invalid(format!("`{}` cannot be a name here: it has a dot", shown(name)));
+        return Err(problem.help("the file of that name would be passed over, without a word"));
+    }
+    Ok(())
 }
 
 fn check_block_name(full: &str) -> Result<(), Problem> {

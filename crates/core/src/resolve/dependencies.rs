@@ -10,6 +10,7 @@ use crate::model::{
 
 use super::declared::{Declarations, Declared};
 use super::kind::UNIT_DIRECTORY;
+use super::shorthand::APT_DIRECTORIES;
 use super::unit_text::{Named, named};
 
 /// Every resource's dependencies.
@@ -18,17 +19,61 @@ pub(super) type Dependencies = BTreeMap<ResourceId, BTreeSet<Dependency>>;
 /// Finds all dependencies of a host's resources; reports those on resources that there are not.
 pub(super) fn find(declarations: &Declarations, found: &mut Vec<Diagnostic>) -> Dependencies {
     let index = Index::of(declarations);
-    let all = declarations.resources.iter().map(|(id, declared)| {
-        let mut on = On {
-            id,
-            index: &index,
-            set: BTreeSet::new(),
-        };
-        on.spec(&declared.spec);
-        on.said(declared, found);
-        (id.clone(), on.set)
-    });
-    all.collect()
+    let mut all: Dependencies = declarations
+        .resources
+        .iter()
+        .map(|(id, declared)| {
+            let mut on = On {
+                id,
+                index: &index,
+                set: BTreeSet::new(),
+            };
+            on.spec(&declared.spec);
+            on.said(declared, found);
+            (id.clone(), on.set)
+        })
+        .collect();
+    packages_after_apt(&mut all);
+    all
+}
+
+/// Which packages there are is said by apt's own files, so each package comes after those that are declared; but for
+/// those packages that such a file itself waits for, such as the certificates that its repository is reached with.
+fn packages_after_apt(all: &mut Dependencies) {
+    let is_apt = |id: &&ResourceId| {
+        id.kind == Kind::File && APT_DIRECTORIES.iter().any(|directory| id.name.starts_with(directory))
+    };
+    let files: Vec<ResourceId> = all.keys().filter(is_apt).cloned().collect();
+    let mut needed = BTreeSet::new();
+    let mut queue = files.clone();
+    while let Some(id) = queue.pop() {
+        let on = all.get(&id).into_iter().flatten();
+        for on in on.map(|dependency| &dependency.on) {
+            if needed.insert(on.clone()) {
+                queue.push(on.clone());
+            }
+        }
+    }
+    for (id, on) in all
+        .iter_mut()
+        .filter(|(id, _)| id.kind == Kind::Package && !needed.contains(*id))
+    {
+        on.extend(files.iter().filter(|file| *file != id).map(|file| Dependency {
+            on: file.clone(),
+            reason: DependencyReason::After,
+        }));
+    }
+}
+
+/// The packages whose programs check a file before it counts.
+fn checkers(path: &str) -> impl Iterator<Item = &'static str> {
+    const CHECKERS: [(&str, &str); 3] = [
+        ("/etc/sudoers.d/", "sudo"),
+        ("/etc/logrotate.d/", "logrotate"),
+        ("/etc/timezone", "tzdata"),
+    ];
+    let of = CHECKERS.iter().filter(move |(start, _)| path.starts_with(start));
+    of.map(|(_, package)| *package)
 }
 
 /// The resources by what others name them by.
@@ -113,6 +158,9 @@ impl On<'_, '_> {
             Spec::File(file) => {
                 self.directory_of(&file.path);
                 self.owners(&file.owner, &file.group);
+                for package in checkers(file.path.as_str()) {
+                    self.add(self.index.get(Kind::Package, package), DependencyReason::After);
+                }
                 for word in file.validate.iter().flatten() {
                     self.add(self.index.paths.get(word.as_str()).copied(), DependencyReason::After);
                 }
@@ -228,6 +276,8 @@ impl On<'_, '_> {
                 .paths
                 .get(format!("{UNIT_DIRECTORY}/{own}").as_str())
                 .copied();
+            // A link there masks the unit, or is another's name for it: it is made once the unit is down.
+            let file = file.filter(|id| id.kind == Kind::File);
             let texts: Vec<_> = file.into_iter().chain(self.index.drop_ins(&own)).collect();
             for id in texts {
                 self.add(Some(id), DependencyReason::Uses);

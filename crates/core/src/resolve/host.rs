@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::config::{Assert, Code, Declaration, Diagnostic, Host, Label, PortClaim, Project, Severity, SourceMap};
+use crate::config::{
+    Assert, Code, Declaration, Diagnostic, Host, Label, PortClaim, Project, Severity, Sort, SourceMap,
+};
 use crate::model::{Desired, Kind, Resource};
 
 use super::declared::{Declarations, Whose};
@@ -206,18 +208,10 @@ impl<'a> Files<'a> {
             .iter()
             .flat_map(|file| file.resources.iter().map(move |declaration| (declaration, file)))
             .collect();
-        declarations.sort_by_key(|(declaration, _)| match declaration.kind {
-            Kind::Group => 0,
-            Kind::User => 1,
-            Kind::Package
-            | Kind::Directory
-            | Kind::File
-            | Kind::Block
-            | Kind::Symlink
-            | Kind::Sysctl
-            | Kind::Command
-            | Kind::Unit
-            | Kind::Probe => 2,
+        declarations.sort_by_key(|(declaration, _)| match declaration.sort {
+            Sort::Kind(Kind::Group) => 0,
+            Sort::Kind(Kind::User) => 1,
+            Sort::Kind(_) | Sort::Shorthand(_) => 2,
         });
         declarations
     }

@@ -17,6 +17,7 @@ mod provided;
 mod reader;
 mod render;
 mod repeat;
+mod shorthand;
 mod template;
 mod trace;
 mod unit_text;

@@ -29,11 +29,11 @@ impl Reader<'_, '_, '_> {
         let written = &self.declaration.name;
         if !is_template(&written.value) {
             // It was checked when the file was read.
-            let known = check_name(self.declaration.kind, &written.value);
+            let known = check_name(self.declaration.sort, &written.value);
             return known.map(|()| written.clone()).map_err(|_| Reported);
         }
         let name = self.render(&written.value, written.span)?;
-        match check_name(self.declaration.kind, &name) {
+        match check_name(self.declaration.sort, &name) {
             Ok(()) => Ok(Spanned::new(name, written.span)),
             Err(problem) => Err(self.rendered(problem, &name, written.span)),
         }

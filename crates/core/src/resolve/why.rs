@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::config::{Priority, Project, SourceMap, Sources, Span, fields, nearest};
+use crate::config::{Priority, Project, Sort, SourceMap, Sources, Span, fields, nearest};
 use crate::model::{Dependency, HostName, Kind, Origin, ResourceId};
 
 use super::trace::{self, By, Declaration, OptionPath, Trace, option_json};
@@ -257,7 +257,7 @@ impl Asked<'_> {
 
     /// The keys that a declaration writes and that are this resource's: a unit's `text` is its file's, its `active` is not.
     fn fields_of(&self, number: usize, resource: &ResourceId) -> impl Iterator<Item = &'static str> {
-        let known = fields(resource.kind);
+        let known = fields(Sort::Kind(resource.kind));
         let declaration = self.trace.declarations.get(number);
         let written = declaration.into_iter().flat_map(|declaration| &declaration.fields);
         written

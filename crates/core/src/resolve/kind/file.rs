@@ -41,7 +41,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
 }
 
 /// The content that `text`, `file` or `template` gives; `None` where none of them is written.
-pub(super) fn content(reader: &mut Reader<'_, '_, '_>) -> Result<Option<Content>, Reported> {
+pub(in crate::resolve) fn content(reader: &mut Reader<'_, '_, '_>) -> Result<Option<Content>, Reported> {
     if let Some(text) = reader.optional::<String>("text")? {
         let (blob, content) = made(text.value);
         reader.declarations.keep(&blob, content);

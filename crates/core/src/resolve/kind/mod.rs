@@ -12,17 +12,23 @@ mod sysctl;
 mod unit;
 mod user;
 
-use crate::config::Reported;
+use crate::config::{Reported, Sort};
 use crate::model::Kind;
 
 use super::declared::Declarations;
 use super::reader::Reader;
+use super::shorthand;
 
+pub(super) use file::content;
 pub(super) use unit::DIRECTORY as UNIT_DIRECTORY;
 
 /// Reads one declaration and declares what it says.
 pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
-    match reader.declaration.kind {
+    let kind = match reader.declaration.sort {
+        Sort::Kind(kind) => kind,
+        Sort::Shorthand(shorthand) => return shorthand::resolve(shorthand, reader),
+    };
+    match kind {
         Kind::Group => group::resolve(reader),
         Kind::User => user::resolve(reader),
         Kind::Package => package::resolve(reader),

@@ -1,8 +1,12 @@
 //! systemd units: a file for the text, where there is one, and the state. What the text uses is found later.
 
 use crate::config::{Code, Diagnostic, Reported};
-use crate::model::{AbsPath, FileSpec, Millis, Mode, OnChange, Spec, UnitName, UnitSpec};
+use crate::model::{
+    AbsPath, DependencyReason, DirectorySpec, FileSpec, Millis, Mode, OnChange, Spec, SymlinkSpec, UnitName, UnitSpec,
+};
 
+use super::super::declared::Said;
+use super::super::local::made;
 use super::super::reader::Reader;
 use super::file::content;
 
@@ -20,8 +24,15 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let active = reader.optional::<bool>("active");
     let on_change = reader.optional::<OnChange>("on_change");
     let settle = reader.optional::<Millis>("settle");
+    let drop_ins = reader.table("drop_ins");
+    let masked = reader.optional::<bool>("masked");
     let said = reader.said();
-    if let Some(content) = content? {
+    let (content, masked) = (content?, masked?);
+    if masked.is_some_and(|masked| masked.value) {
+        return mask(reader, unit, said?);
+    }
+    drop_in_files(reader, &unit, drop_ins?)?;
+    if let Some(content) = content {
         let path = AbsPath::new(format!("{DIRECTORY}/{unit}")).map_err(|_| Reported)?;
         let file = FileSpec {
             path,
@@ -56,5 +67,89 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         settle: settle?.map_or(SETTLE, |settle| settle.value),
     };
     reader.declare(Spec::Unit(spec), name.span, said?);
+    Ok(())
+}
+
+/// A unit that nobody may start: it is stopped, and then leads to nowhere, so that undoing it frees and then starts it.
+fn mask(reader: &mut Reader<'_, '_, '_>, unit: UnitName, said: Vec<Said>) -> Result<(), Reported> {
+    let other = [
+        "text",
+        "file",
+        "template",
+        "enabled",
+        "active",
+        "on_change",
+        "restart_on",
+        "drop_ins",
+    ]
+    .into_iter()
+    .find(|field| reader.declaration.get(field).is_some());
+    let span = reader.key("masked");
+    if let Some(other) = other {
+        let message = format!("`{unit}` is masked, so `{other}` means nothing");
+        let diagnostic = Diagnostic::error(Code::ConflictingKeys, message, reader.key(other), "");
+        return Err(reader.report(diagnostic.also(span, "masked here").help("keep one of the two")));
+    }
+    let link = SymlinkSpec {
+        path: AbsPath::new(format!("{DIRECTORY}/{unit}")).map_err(|_| Reported)?,
+        target: "/dev/null".to_owned(),
+    };
+    let stopped = Spec::Unit(UnitSpec {
+        name: unit,
+        enabled: None,
+        active: Some(false),
+        on_change: OnChange::Nothing,
+        settle: SETTLE,
+    });
+    let first = Said {
+        on: crate::config::Spanned::new(stopped.id(), span),
+        reason: DependencyReason::After,
+    };
+    let name = reader.declaration.name.span;
+    reader.declare(stopped, name, said);
+    reader.declare(Spec::Symlink(link), name, vec![first]);
+    Ok(())
+}
+
+/// The files that add to a unit's text, and the directory that they lie in.
+fn drop_in_files(
+    reader: &mut Reader<'_, '_, '_>,
+    unit: &UnitName,
+    texts: std::collections::BTreeMap<String, String>,
+) -> Result<(), Reported> {
+    let span = reader.key("drop_ins");
+    let root = || "root".to_owned();
+    let directory = AbsPath::new(format!("{DIRECTORY}/{unit}.d")).map_err(|_| Reported)?;
+    if !texts.is_empty() {
+        let directory = DirectorySpec {
+            path: directory.clone(),
+            owner: root(),
+            group: root(),
+            mode: Mode::from_bits(0o755),
+        };
+        reader.declare(Spec::Directory(directory), span, Vec::new());
+    }
+    for (name, text) in texts {
+        let stem = name.strip_suffix(".conf").unwrap_or(&name);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        if stem.is_empty() || !stem.bytes().all(plain) {
+            let message = format!("`{}` cannot name a drop-in", crate::config::shown(&name));
+            let diagnostic = Diagnostic::error(Code::InvalidValue, message, span, "");
+            return Err(reader.report(diagnostic.help("a name is letters, digits, \"-\" and \"_\"")));
+        }
+        let (blob, content) = made(text);
+        reader.declarations.keep(&blob, content);
+        let file = FileSpec {
+            path: AbsPath::new(format!("{directory}/{stem}.conf")).map_err(|_| Reported)?,
+            content,
+            owner: root(),
+            group: root(),
+            mode: Mode::from_bits(0o644),
+            validate: None,
+            sensitive: false,
+            seed: false,
+        };
+        reader.declare(Spec::File(file), span, Vec::new());
+    }
     Ok(())
 }

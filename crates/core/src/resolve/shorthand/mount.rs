@@ -1,0 +1,77 @@
+//! Mounts: a mount unit under the name that systemd demands for its directory. systemd makes the directory where it is
+//! missing.
+
+use crate::config::{Code, Diagnostic, Reported};
+use crate::model::{AbsPath, Spec};
+
+use super::super::kind::UNIT_DIRECTORY;
+use super::super::reader::Reader;
+use super::{HEADER, file, one_line, one_word, running, text};
+
+pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
+    let name = reader.name()?;
+    let what = reader.required::<String>("what");
+    let kind = reader.required::<String>("type");
+    let options = reader.list::<String>("options");
+    let said = reader.said();
+    let (what, kind, options) = (what?, kind?, options?);
+    one_line(reader, &what)?;
+    one_word(reader, &kind)?;
+    for option in &options {
+        one_word(reader, option)?;
+    }
+    let path = AbsPath::new(name.value).map_err(|_| Reported)?;
+    let unit = format!("{}.mount", escaped(path.as_str()));
+    if unit.len() > 255 {
+        let message = "the path is too long for the name of a mount unit";
+        return Err(reader.report(Diagnostic::error(Code::InvalidValue, message, name.span, "")));
+    }
+    let specifier = |value: &str| value.replace('%', "%%");
+    let mut mount = format!(
+        "{HEADER}[Unit]\nDescription={path}\n\n[Mount]\nWhat={}\nWhere={}\nType={}\n",
+        specifier(what.value.trim()),
+        specifier(path.as_str()),
+        specifier(&kind.value)
+    );
+    if !options.is_empty() {
+        let options: Vec<_> = options.iter().map(|option| specifier(&option.value)).collect();
+        mount += &format!("Options={}\n", options.join(","));
+    }
+    mount += "\n[Install]\nWantedBy=multi-user.target\n";
+    let content = text(reader, mount);
+    let unit_file = file(format!("{UNIT_DIRECTORY}/{unit}"), content)?;
+    reader.declare(Spec::File(unit_file), name.span, Vec::new());
+    reader.declare(running(&unit)?, name.span, said?);
+    Ok(())
+}
+
+/// A path as the stem of a unit's name (systemd.unit(5), STRING ESCAPING FOR INCLUSION IN UNIT NAMES).
+fn escaped(path: &str) -> String {
+    let mut name = String::new();
+    for (at, byte) in path.trim_matches('/').bytes().enumerate() {
+        match byte {
+            b'/' => name.push('-'),
+            b'.' if at == 0 => name.push_str("\\x2e"),
+            b if b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'.') => name.push(char::from(b)),
+            b => name.push_str(&format!("\\x{b:02x}")),
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn paths_are_escaped_as_systemd_escape_does() {
+        for (path, name) in [
+            ("/srv/data", "srv-data"),
+            ("/srv/my-data", "srv-my\\x2ddata"),
+            ("/.hidden/a.b", "\\x2ehidden-a.b"),
+            ("/srv/ü", "srv-\\xc3\\xbc"),
+        ] {
+            assert_eq!(escaped(path), name);
+        }
+    }
+}
