@@ -135,7 +135,7 @@ fn public_keys_are_added_beside_those_of_others_and_their_permissions_healed() {
 
     // A second name of a file that the person could not read is not given to them.
     lab.on_host("rm /home/bot/.ssh/authorized_keys; echo secret > /root/secret; chmod 0600 /root/secret; ln /root/secret /home/bot/.ssh/authorized_keys");
-    let refused = lab.apply(&body(&two)).expect(1);
+    let refused = lab.apply(&body(&two)).expect(3);
     assert!(refused.told().contains("hard links"), "{}", refused.told());
     assert_eq!(
         lab.on_host("stat -c '%a %U' /root/secret; rm /home/bot/.ssh/authorized_keys"),

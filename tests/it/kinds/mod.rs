@@ -1,5 +1,6 @@
 //! Each kind on a real host: created, left alone, drifted, updated, removed. Faults are elsewhere.
 
+mod apt;
 mod block;
 mod command;
 mod converged;
@@ -9,6 +10,7 @@ mod file;
 mod package;
 mod probe;
 mod seed;
+mod shorthand;
 mod symlink;
 mod sysctl;
 mod unit;

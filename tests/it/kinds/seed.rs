@@ -26,7 +26,7 @@ fn a_seed_is_made_once_and_never_replaces_a_persons_work() {
     lab.converge(&body("second"));
     assert_eq!(lab.on_host(look), "640 daemon\nedited\n600\ntheirs");
     lab.on_host("rm /etc/bot.conf");
-    assert_eq!(lab.drift(), moved(&[("file:/etc/bot.conf", "host")]));
+    assert_eq!(lab.drift(), moved(&[("file:/etc/bot.conf", "both")]));
     lab.converge(&body("second"));
     assert_eq!(lab.on_host("cat /etc/bot.conf"), "second");
 
