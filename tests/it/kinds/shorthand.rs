@@ -100,14 +100,14 @@ fn sudoers_and_log_rotation_count_only_once_they_are_checked() {
     assert_eq!(lab.planned("file:/etc/sudoers.d/bot")["access"], true);
     lab.converge(&body("NOPASSWD: /usr/bin/id", ""));
     assert_eq!(
-        lab.on_host("stat -c %a /etc/sudoers.d/bot; su bot -c 'sudo -n id -un'"),
+        lab.on_host("stat -c %a /etc/sudoers.d/bot; runuser -u bot -- sudo -n id -un"),
         "440\nroot"
     );
     lab.on_host("mkdir /var/log/bot; chmod 755 /var/log/bot; echo line > /var/log/bot/a.log; logrotate --force /etc/logrotate.d/bot; test -s /var/log/bot/a.log.1");
 
     let refused = lab.apply(&body("NOPASSWD /usr/bin/id", "")).expect(3);
     assert!(refused.told().contains("visudo"), "{}", refused.told());
-    assert_eq!(lab.on_host("su bot -c 'sudo -n id -un'"), "root");
+    assert_eq!(lab.on_host("runuser -u bot -- sudo -n id -un"), "root");
     let whole = body("NOPASSWD: /usr/bin/id", "")
         .split("[logrotate.bot]")
         .next()
@@ -180,7 +180,11 @@ fn a_drop_in_adds_to_a_unit_and_restarts_it_once() {
     lab.on_host("rm /etc/systemd/system/there.service.d/nice.conf");
     assert_eq!(
         lab.drift(),
-        moved(&[("file:/etc/systemd/system/there.service.d/nice.conf", "host")])
+        moved(&[
+            ("file:/etc/systemd/system/there.service.d/nice.conf", "host"),
+            // systemd sees that it is gone, too.
+            ("unit:there.service", "host")
+        ])
     );
     lab.converge(&body(4));
     lab.converge("");

@@ -42,7 +42,7 @@ pub(super) fn change(
     dpkg_lock::wait(progress)?;
     repair(progress)?;
     let mut updated = None;
-    if !install.is_empty() && !(has_lists() && lists_are_newer()) {
+    if !install.is_empty() && (!has_lists() || lists_are_older()) {
         updated = Some(update(progress)?);
     }
     let arguments = arguments(install, remove);
@@ -189,9 +189,9 @@ const SOURCES: [&str; 3] = ["/etc/apt/sources.list", "/etc/apt/sources.list.d", 
 /// Where apt keeps what it fetched of them.
 const LISTS: &str = "/var/lib/apt/lists";
 
-/// Whether the lists were fetched since what says where from was last changed: of a new repository there are none yet, and
+/// Whether what says where lists are from was changed since they were fetched: of a new repository there are none yet, and
 /// a package of it may be in an old one too, in another version.
-fn lists_are_newer() -> bool {
+fn lists_are_older() -> bool {
     let changed = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
     let sources = SOURCES.iter().map(Path::new);
     let below = sources
@@ -201,7 +201,7 @@ fn lists_are_newer() -> bool {
         .filter_map(changed)
         .chain(below.filter_map(|entry| changed(&entry.path())))
         .max();
-    newest.is_none_or(|newest| changed(Path::new(LISTS)).is_some_and(|fetched| fetched > newest))
+    newest.is_some_and(|newest| changed(Path::new(LISTS)).is_none_or(|fetched| fetched <= newest))
 }
 
 /// Notes that the lists are as new as can be: fetching finds nothing to write where the repositories have not changed.
@@ -247,11 +247,30 @@ fn update(progress: &mut Progress<'_>) -> Result<Updated, StepError> {
         .iter()
         .find_map(|line| line.untrusted().strip_prefix("W: Failed to fetch "));
     let unreachable = unreachable.map(str::to_owned);
+    if let Some(refused) = ran.tail.iter().map(HostText::untrusted).find(|line| is_refusal(line)) {
+        // apt goes on with the lists of before, and so with whatever somebody else may offer instead.
+        let fix = "see that `key` is the repository's own, as its makers publish it over HTTPS";
+        return Err(StepError {
+            fix: Some(fix.to_owned()),
+            ..problem(format!(
+                "a repository is not signed by the key that it is declared with: {refused}"
+            ))
+        });
+    }
     if unreachable.is_none() {
         note_fetched();
     }
     dpkg_lock::wait(progress)?;
     Ok(Updated { unreachable })
+}
+
+/// Whether apt says of a repository that its signature is not the right one.
+fn is_refusal(line: &str) -> bool {
+    let warns = line.starts_with("W: ") || line.starts_with("E: ");
+    warns
+        && ["NO_PUBKEY", "BADSIG", "EXPKEYSIG", "REVKEYSIG", "is not signed"]
+            .iter()
+            .any(|word| line.contains(word))
 }
 
 fn explained(ran: Ran, unreachable: Option<String>) -> StepError {
