@@ -1,6 +1,8 @@
 //! The words for the model's enums and values: one table for each, used by every view. It lays out nothing.
 
-use provision_core::model::{Action, Digest, HostText, Moved, Op, Outcome, PathKind, Reason, ResourceId, RunPhase};
+use provision_core::model::{
+    Action, Digest, HostText, Moved, Op, Outcome, PathKind, Reason, ResourceId, RunPhase, Switch, SwitchSpec,
+};
 
 /// Text from anywhere as one line that cannot steer a terminal. Names in a receipt, and so in a plan, come from hosts.
 #[must_use]
@@ -175,6 +177,7 @@ pub fn op(op: &Op) -> String {
         Op::PutBlock(spec) => format!("put block {} into {}", spec.name, spec.path),
         Op::RemoveBlock { path, name, .. } => format!("take block {name} out of {path}"),
         Op::Packages { install, remove } => packages(install.keys(), remove.iter()),
+        Op::Turn(spec) => turn(spec),
         Op::SetSysctl(spec) => format!("set {} = {}", spec.key, spec.value),
         Op::DaemonReload => "let systemd read its unit files".to_owned(),
         Op::AtBoot { enable, disable } => {
@@ -219,6 +222,7 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::RestoreFile { .. }
         | Op::PutBlock(_)
         | Op::RemoveBlock { .. }
+        | Op::Turn(_)
         | Op::SetSysctl(_)
         | Op::DaemonReload
         | Op::CreateGroup(_)
@@ -228,6 +232,18 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::ModifyUser { .. }
         | Op::DeleteUser { .. }
         | Op::Record => false,
+    }
+}
+
+fn turn(spec: &SwitchSpec) -> String {
+    let name = &spec.name;
+    match (spec.switch, spec.on) {
+        (Switch::Hold, true) => format!("hold {name} at its version"),
+        (Switch::Hold, false) => format!("no longer hold {name} at its version"),
+        (Switch::Linger, true) => format!("let {name} linger"),
+        (Switch::Linger, false) => format!("let {name} no longer linger"),
+        (Switch::KernelModule, true) => format!("load kernel module {name}"),
+        (Switch::KernelModule, false) => format!("unload kernel module {name}"),
     }
 }
 

@@ -126,6 +126,9 @@ const fn is_kept(kind: Kind) -> bool {
         | Kind::Directory
         | Kind::File
         | Kind::Block
+        | Kind::Hold
+        | Kind::Linger
+        | Kind::KernelModule
         | Kind::Symlink
         | Kind::Sysctl
         | Kind::Unit => true,

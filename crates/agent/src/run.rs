@@ -320,6 +320,7 @@ fn sweep(layout: &Layout, plan: &Plan) {
         Op::SetAttributes { .. }
         | Op::RemovePath { .. }
         | Op::Packages { .. }
+        | Op::Turn(_)
         | Op::SetSysctl(_)
         | Op::DaemonReload
         | Op::AtBoot { .. }

@@ -217,6 +217,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::RemovePath { .. }
             | Op::PutBlock(_)
             | Op::RemoveBlock { .. }
+            | Op::Turn(_)
             | Op::SetSysctl(_)
             | Op::DaemonReload
             | Op::AtBoot { .. }

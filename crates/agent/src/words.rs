@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use provision_core::model::{
-    BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, State, SysctlState, UnitState,
-    UserState,
+    BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, State, SwitchState,
+    SysctlState, UnitState, UserState,
 };
 
 /// An error and all its causes in one line.
@@ -52,6 +52,7 @@ pub(crate) fn found(state: &State) -> HostText {
         State::Block(BlockState::File { lines: Some(_), .. }) => "the block, or whose its file is, differs".to_owned(),
         State::Block(BlockState::Broken { problem }) => problem.clone(),
         State::Block(BlockState::Other { what }) => what.clone(),
+        State::Switch(SwitchState { on }) => format!("it is {}", if *on { "on" } else { "off" }),
         State::Sysctl(SysctlState::NoSuchKey) => "this kernel has no such key".to_owned(),
         State::Sysctl(SysctlState::Live(value)) => format!("it is {:?}", value.untrusted()),
         State::Command(CommandState { satisfied, detail }) => {

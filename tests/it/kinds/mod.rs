@@ -11,6 +11,7 @@ mod package;
 mod probe;
 mod seed;
 mod shorthand;
+mod switch;
 mod symlink;
 mod sysctl;
 mod unit;

@@ -204,3 +204,24 @@ fn what_a_killed_dpkg_left_is_repaired_first() {
         ("ii 1.0".into(), "ii 1.0".into(), "ii 2.0-1".into())
     );
 }
+
+#[test]
+fn a_hold_keeps_a_version_and_gives_way_to_a_declared_one() {
+    let lab = lab();
+    let body = |version: &str| format!("[packages]\ntiny = \"{version}\"\n[holds]\ntiny = true\n");
+    lab.converge(&body("1.0-1"));
+    assert_eq!(lab.on_host("apt-mark showhold"), "tiny");
+    lab.on_host("apt-get -qy upgrade");
+    assert_eq!(status(&lab, "tiny"), "hi 1.0-1");
+    lab.on_host("apt-mark unhold tiny");
+    assert_eq!(lab.drift(), moved(&[("hold:tiny", "host")]));
+    lab.converge(&body("1.0-1"));
+    // Another version in the configuration is installed all the same, and kept again.
+    lab.converge(&body("2.0-1"));
+    assert_eq!(status(&lab, "tiny"), "hi 2.0-1");
+    lab.converge("[packages]\ntiny = \"2.0-1\"\n");
+    assert_eq!(lab.on_host("apt-mark showhold"), "");
+    lab.converge(&body("2.0-1"));
+    lab.converge("");
+    assert_eq!(lab.on_host("apt-mark showhold"), "");
+}

@@ -10,6 +10,7 @@ mod package;
 mod path;
 mod probe;
 mod settle;
+mod switch;
 mod sysctl;
 mod unit;
 mod user;
@@ -112,6 +113,7 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
             attributes,
         } => block::remove(path, name, *ragged, *made_file, *attributes),
         Op::Packages { install, remove } => package::change(install, remove, progress),
+        Op::Turn(spec) => switch::turn(spec, progress),
         Op::SetSysctl(spec) => sysctl::set(spec),
         Op::DaemonReload => unit::daemon_reload(progress),
         Op::AtBoot { enable, disable } => unit::at_boot(enable, disable, progress),

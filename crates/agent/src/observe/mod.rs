@@ -9,6 +9,7 @@ mod http;
 mod package;
 mod path;
 mod probe;
+mod switch;
 mod sysctl;
 mod unit;
 mod user;
@@ -19,7 +20,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use provision_core::model::{Check, Fact, ResourceId, Spec, State};
+use provision_core::model::{Check, Fact, ResourceId, Spec, State, Switch};
 
 use crate::accounts::Accounts;
 use crate::words::chain;
@@ -87,6 +88,10 @@ fn turn(spec: &Spec) -> Turn {
             Check::Unit { .. } => Turn::Last,
         },
         Spec::Package(_) | Spec::Unit(_) => Turn::Last,
+        Spec::Switch(switch) => match switch.switch {
+            Switch::Hold => Turn::Last,
+            Switch::Linger | Switch::KernelModule => Turn::Here,
+        },
         Spec::Group(_)
         | Spec::User(_)
         | Spec::Directory(_)
@@ -122,6 +127,7 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
             .accounts()
             .and_then(|all| path::observe(&spec.path, all))
             .map(State::Path),
+        Spec::Switch(spec) => switch::observe(spec, || sources.packages().is_held(&spec.name)).map(State::Switch),
         Spec::Sysctl(spec) => sysctl::observe(&spec.key).map(State::Sysctl),
         Spec::Command(spec) => sources
             .accounts()
@@ -154,6 +160,7 @@ impl Sources<'_> {
         self.packages.get_or_init(|| {
             let names = self.specs.iter().filter_map(|spec| match spec {
                 Spec::Package(package) => Some(package.name.as_str()),
+                Spec::Switch(switch) if switch.switch == Switch::Hold => Some(switch.name.as_str()),
                 _ => None,
             });
             package::Packages::read(names)

@@ -1,7 +1,7 @@
 //! Packages, from dpkg's own database: one pass over the status file, and over the journal that an interrupted dpkg
 //! leaves beside it. It takes no lock, starts no dpkg, and repairs nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -48,6 +48,14 @@ impl Packages {
         Self(read.map(|()| database).map_err(|error| reason(&error)))
     }
 
+    /// Whether one of them is on hold.
+    pub(super) fn is_held(&self, name: &str) -> Result<bool, String> {
+        self.0
+            .as_ref()
+            .map(|database| database.is_held(name))
+            .map_err(Clone::clone)
+    }
+
     /// The state of one of them.
     pub(super) fn state(&self, name: &str) -> Result<PackageState, String> {
         self.0
@@ -61,6 +69,8 @@ impl Packages {
 #[derive(Debug, Default)]
 struct Database {
     packages: BTreeMap<String, BTreeMap<String, PackageState>>,
+    /// Those of them, by name and architecture, that are on hold.
+    held: BTreeSet<(String, String)>,
     /// dpkg is always of the host's own architecture.
     native: String,
 }
@@ -79,6 +89,7 @@ impl Database {
         let bare = names.map(|name| name.split(':').next().unwrap_or(name).to_owned());
         Self {
             packages: bare.map(|name| (name, BTreeMap::new())).collect(),
+            held: BTreeSet::new(),
             native: String::new(),
         }
     }
@@ -166,8 +177,23 @@ impl Database {
         let name = std::str::from_utf8(&paragraph.package).unwrap_or_default();
         if let Some(known) = self.packages.get_mut(name) {
             let state = state(&text(&paragraph.status), &text(&paragraph.version));
-            known.insert(text(&paragraph.architecture), state);
+            let architecture = text(&paragraph.architecture);
+            let key = (name.to_owned(), architecture.clone());
+            // A later paragraph takes the place of an earlier one.
+            if paragraph.status.starts_with(b"hold ") {
+                self.held.insert(key);
+            } else {
+                self.held.remove(&key);
+            }
+            known.insert(architecture, state);
         }
+    }
+
+    /// Whether a package is on hold, in the native architecture where none is named.
+    fn is_held(&self, name: &str) -> bool {
+        let (name, wanted) = name.split_once(':').unwrap_or((name, "native"));
+        let fits = |arch: &str| arch == wanted || (wanted == "native" && (arch == self.native || arch == "all"));
+        self.held.iter().any(|(held, arch)| held == name && fits(arch))
     }
 
     /// Without an architecture the native one is meant, as for apt. A package for all architectures counts as native.

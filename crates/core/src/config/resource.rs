@@ -95,6 +95,7 @@ const fn rules_of(kind: Kind) -> &'static [Rule] {
         Kind::Block => &[Rule::ExactlyOne(CONTENT, "text = \"…\\n\"")],
         Kind::Symlink => &[Rule::Needs("target")],
         Kind::Package => &[Rule::Needs("version")],
+        Kind::Hold | Kind::Linger | Kind::KernelModule => &[Rule::Needs("on")],
         Kind::Sysctl => &[Rule::Needs("value")],
         Kind::Unit => &[Rule::AtMostOne(CONTENT)],
         Kind::Command => &[
@@ -148,6 +149,7 @@ const fn example_name(sort: Sort) -> &'static str {
         Kind::Block => "\"/etc/example#name\"",
         Kind::Sysctl => "\"net.ipv4.ip_forward\"",
         Kind::Unit => "\"example.service\"",
+        Kind::Hold | Kind::Linger | Kind::KernelModule => "example",
         Kind::Package | Kind::User | Kind::Group | Kind::Command | Kind::Probe => "example",
     }
 }
@@ -161,6 +163,9 @@ pub const fn noun(kind: Kind) -> &'static str {
         Kind::Directory => "a directory",
         Kind::Symlink => "a symlink",
         Kind::Package => "a package",
+        Kind::Hold => "a hold",
+        Kind::Linger => "a lingering user",
+        Kind::KernelModule => "a kernel module",
         Kind::Sysctl => "a kernel parameter",
         Kind::Unit => "a unit",
         Kind::User => "a user",

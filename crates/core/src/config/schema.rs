@@ -8,8 +8,8 @@ use super::sort::Sort;
 use super::source::Span;
 use super::tree::{Node, Value};
 use super::word::{
-    BlockName, HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, PublicKey, SysctlKey, TcpAddress,
-    UserName,
+    BlockName, HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, PlainName, PublicKey, SysctlKey,
+    TcpAddress, UserName,
 };
 
 /// A field of a resource's table.
@@ -196,6 +196,30 @@ const PACKAGES: &[Field] = &[
     WHEN,
     EACH,
 ];
+const HOLDS: &[Field] = &[
+    field("on", Shape::Bool, "Whether the package is kept at its version."),
+    ON_REMOVAL,
+    AFTER,
+    WHEN,
+    EACH,
+];
+const LINGER: &[Field] = &[
+    field(
+        "on",
+        Shape::Bool,
+        "Whether the user's own services run without a login.",
+    ),
+    ON_REMOVAL,
+    AFTER,
+    WHEN,
+    EACH,
+];
+const KERNEL_MODULES: &[Field] = &[
+    field("on", Shape::Bool, "true: it is loaded, now and at each boot."),
+    AFTER,
+    WHEN,
+    EACH,
+];
 const SYSCTL: &[Field] = &[
     field("value", Shape::TextOrInteger, "The value."),
     field(
@@ -362,6 +386,9 @@ const fn fields_of(kind: Kind) -> &'static [Field] {
         Kind::Directory => DIRECTORIES,
         Kind::Symlink => SYMLINKS,
         Kind::Package => PACKAGES,
+        Kind::Hold => HOLDS,
+        Kind::Linger => LINGER,
+        Kind::KernelModule => KERNEL_MODULES,
         Kind::Sysctl => SYSCTL,
         Kind::Unit => UNITS,
         Kind::User => USERS,
@@ -381,6 +408,7 @@ pub const fn short_form(sort: Sort) -> Option<&'static str> {
     match kind {
         Kind::Package => Some("version"),
         Kind::Sysctl => Some("value"),
+        Kind::Hold | Kind::Linger | Kind::KernelModule => Some("on"),
         Kind::File
         | Kind::Block
         | Kind::Directory
@@ -405,7 +433,9 @@ pub fn check_name(sort: Sort, name: &str) -> Result<(), Problem> {
     match kind {
         Kind::File | Kind::Directory | Kind::Symlink => AbsPath::from_text(name).map(drop),
         Kind::Block => BlockName::from_text(name).map(drop),
-        Kind::Package => PackageName::from_text(name).map(drop),
+        Kind::Package | Kind::Hold => PackageName::from_text(name).map(drop),
+        Kind::Linger => UserName::from_text(name).map(drop),
+        Kind::KernelModule => PlainName::from_text(name).map(drop),
         Kind::Sysctl => SysctlKey::from_text(name).map(drop),
         Kind::Unit => UnitName::from_text(name).map(drop),
         Kind::User | Kind::Group => NewUserName::from_text(name).map(drop),

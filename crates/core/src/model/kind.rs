@@ -23,6 +23,12 @@ pub enum Kind {
     Block,
     /// A symbolic link.
     Symlink,
+    /// A package that is kept at its version.
+    Hold,
+    /// A user whose own services run without a login.
+    Linger,
+    /// A module of the kernel.
+    KernelModule,
     /// A kernel parameter's live value.
     Sysctl,
     /// A command with a guard.
@@ -35,7 +41,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 14] = [
         Self::Group,
         Self::User,
         Self::Package,
@@ -43,6 +49,9 @@ impl Kind {
         Self::File,
         Self::Block,
         Self::Symlink,
+        Self::Hold,
+        Self::Linger,
+        Self::KernelModule,
         Self::Sysctl,
         Self::Command,
         Self::Unit,
@@ -70,6 +79,9 @@ impl Kind {
             Self::File => ("file", "files"),
             Self::Block => ("block", "blocks"),
             Self::Symlink => ("symlink", "symlinks"),
+            Self::Hold => ("hold", "holds"),
+            Self::Linger => ("linger", "linger"),
+            Self::KernelModule => ("kernel-module", "kernel_modules"),
             Self::Sysctl => ("sysctl", "sysctl"),
             Self::Command => ("command", "commands"),
             Self::Unit => ("unit", "units"),

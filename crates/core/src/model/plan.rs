@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec,
-    HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, Spec, SymlinkSpec, SysctlSpec,
-    UnitName, UserSpec,
+    HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, Spec, SwitchSpec, SymlinkSpec,
+    SysctlSpec, UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -280,6 +280,8 @@ pub enum Op {
         /// Names.
         remove: BTreeSet<String>,
     },
+    /// Turn a switch.
+    Turn(SwitchSpec),
     /// Set a kernel parameter's live value.
     SetSysctl(SysctlSpec),
     /// Let systemd read its unit files again.

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind,
-    OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SymlinkSpec, SysctlSpec,
-    SysctlState, UnitSpec, UnitState, UserSpec, UserState,
+    OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SwitchSpec, SwitchState,
+    SymlinkSpec, SysctlSpec, SysctlState, UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -83,6 +83,7 @@ pub enum Spec {
     File(FileSpec),
     Block(BlockSpec),
     Symlink(SymlinkSpec),
+    Switch(SwitchSpec),
     Sysctl(SysctlSpec),
     Command(CommandSpec),
     Unit(UnitSpec),
@@ -101,6 +102,7 @@ impl Spec {
             Self::File(_) => Kind::File,
             Self::Block(_) => Kind::Block,
             Self::Symlink(_) => Kind::Symlink,
+            Self::Switch(spec) => spec.switch.kind(),
             Self::Sysctl(_) => Kind::Sysctl,
             Self::Command(_) => Kind::Command,
             Self::Unit(_) => Kind::Unit,
@@ -119,6 +121,7 @@ impl Spec {
             Self::File(spec) => spec.path.as_str(),
             Self::Block(spec) => return ResourceId::new(Kind::Block, spec.full_name()),
             Self::Symlink(spec) => spec.path.as_str(),
+            Self::Switch(spec) => &spec.name,
             Self::Sysctl(spec) => &spec.key,
             Self::Command(spec) => &spec.name,
             Self::Unit(spec) => spec.name.as_str(),
@@ -141,6 +144,7 @@ pub enum State {
     Package(PackageState),
     Path(PathState),
     Block(BlockState),
+    Switch(SwitchState),
     Sysctl(SysctlState),
     Command(CommandState),
     Unit(UnitState),
@@ -171,9 +175,13 @@ impl State {
                     needs_reload,
                 },
             ) => Digest::of_json(&("unit", load, enabled, unit.is_up(), needs_reload)),
-            Self::Group(_) | Self::User(_) | Self::Package(_) | Self::Path(_) | Self::Block(_) | Self::Sysctl(_) => {
-                Digest::of_json(self)
-            }
+            Self::Group(_)
+            | Self::User(_)
+            | Self::Package(_)
+            | Self::Path(_)
+            | Self::Block(_)
+            | Self::Switch(_)
+            | Self::Sysctl(_) => Digest::of_json(self),
         }
     }
 }

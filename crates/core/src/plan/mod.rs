@@ -12,6 +12,7 @@ mod path;
 mod removal;
 #[cfg(test)]
 mod simulate;
+mod switch;
 mod sysctl;
 #[cfg(test)]
 mod tests;
@@ -151,6 +152,7 @@ impl<'a> Draft<'a> {
                 state = &absent;
             }
             let found = difference::difference(&resource.spec, state, Some(&self.desired.blobs));
+            let found = package::unheld(found, id, self.observed);
             let found = account::leave_groups(found, &resource.spec, self.entry(id), state);
             self.take(id, resource, found, state);
         }
@@ -261,6 +263,7 @@ impl<'a> Draft<'a> {
             | Spec::Directory(_)
             | Spec::File(_)
             | Spec::Block(_)
+            | Spec::Switch(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)
             | Spec::Command(_) => !matches!(difference::difference(&entry.spec, state, None), Difference::Same(_)),

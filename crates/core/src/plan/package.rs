@@ -1,7 +1,10 @@
 //! Packages: declared against dpkg's status. It knows no repository, so it cannot say whether a version exists.
 
 use super::difference::{Difference, Edit, becomes, changes};
-use crate::model::{Action, Op, PackageSpec, PackageState, PackageWant, Reason};
+use crate::model::{
+    Action, Fact, Kind, Observed, Op, PackageSpec, PackageState, PackageWant, Reason, ResourceId, State, Switch,
+    SwitchSpec, SwitchState,
+};
 
 pub(super) fn package(spec: &PackageSpec, state: &PackageState) -> Difference {
     let wanted = match &spec.want {
@@ -36,6 +39,32 @@ pub(super) fn package(spec: &PackageSpec, state: &PackageState) -> Difference {
             let fields = vec![changes("status", status.clone(), "installed")];
             Difference::Edit(edit(Action::Update, Reason::HalfInstalled(status.clone())).with_fields(fields))
         }
+    }
+}
+
+/// apt changes no package that is on hold: one that is to change is freed for as long as that takes.
+pub(super) fn unheld(found: Difference, id: &ResourceId, observed: &Observed) -> Difference {
+    let hold = ResourceId::new(Kind::Hold, id.name.as_str());
+    let held = matches!(
+        observed.resources.get(&hold),
+        Some(Fact::Known(State::Switch(SwitchState { on: true })))
+    );
+    match found {
+        Difference::Edit(mut edit) if held && id.kind == Kind::Package => {
+            let turn = |on| {
+                Op::Turn(SwitchSpec {
+                    switch: Switch::Hold,
+                    name: id.name.clone(),
+                    on,
+                })
+            };
+            edit.ops.insert(0, turn(false));
+            if edit.action != Action::Remove {
+                edit.ops.push(turn(true));
+            }
+            Difference::Edit(edit)
+        }
+        found => found,
     }
 }
 

@@ -20,6 +20,9 @@ pub(super) const fn is_path(kind: Kind) -> bool {
         | Kind::User
         | Kind::Package
         | Kind::Block
+        | Kind::Hold
+        | Kind::Linger
+        | Kind::KernelModule
         | Kind::Sysctl
         | Kind::Command
         | Kind::Unit

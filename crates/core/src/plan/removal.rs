@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::account::{self, unchanged_user};
 use super::block;
 use super::difference::{Difference, Edit, changes};
-use super::unit;
+use super::{switch, unit};
 use crate::model::{
     AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, OnRemoval, Op,
-    PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, SymlinkSpec, SysctlSpec,
+    PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch, SymlinkSpec, SysctlSpec,
     SysctlState, UnitState, UserSpec, UserState,
 };
 
@@ -46,6 +46,7 @@ fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Directory(spec), State::Path(state)) => path(&spec.path, PathKind::Directory, entry, state, replaced),
         (Spec::Block(spec), State::Block(state)) => block::removal(spec, entry, state),
         (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
+        (Spec::Switch(spec), State::Switch(state)) => switch::removal(spec, entry, *state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl(spec, entry, state),
         (Spec::Group(spec), State::Group(state)) => group(spec, entry, state),
         (Spec::User(spec), State::User(state)) => user(spec, entry, state),
@@ -85,7 +86,7 @@ fn remove(entry: &Entry, state: &State) -> Edit {
             needs_reload: false,
         }),
         // Of these there is nothing to remove.
-        State::Sysctl(_) | State::Command(_) | State::Probe(_) => return undo(entry, state, false),
+        State::Switch(_) | State::Sysctl(_) | State::Command(_) | State::Probe(_) => return undo(entry, state, false),
     };
     let mut made = Entry {
         original: Some(original),
@@ -120,6 +121,7 @@ fn absent(state: &State) -> bool {
         | State::Package(_)
         | State::Group(_)
         | State::User(_)
+        | State::Switch(_)
         | State::Sysctl(_)
         | State::Command(_)
         | State::Probe(_) => false,
@@ -131,6 +133,7 @@ fn forget(entry: &Entry, state: &State, stays: Reason) -> Edit {
     let reason = match &entry.spec {
         Spec::Command(_) => Reason::CannotUndo,
         Spec::Probe(_) => Reason::NothingToUndo,
+        Spec::Switch(spec) if spec.switch == Switch::KernelModule => Reason::CannotUndo,
         _ if absent(state) => Reason::AlreadyGone,
         _ => stays,
     };

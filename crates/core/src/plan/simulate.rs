@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     BlockSpec, BlockState, CommandState, Entry, Fact, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState,
-    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Spec, State, SysctlState, UnitState, UnitVerb,
-    UserState,
+    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Spec, State, SwitchState, SysctlState, UnitState,
+    UnitVerb, UserState,
 };
 
 /// What an observation finds after the plan's steps.
@@ -104,6 +104,10 @@ fn apply(op: &Op, host: &mut Observed) {
                 target: HostText::from(spec.target.as_str()),
             };
             set(host, &Spec::Symlink(spec.clone()), State::Path(state));
+        }
+        Op::Turn(spec) => {
+            let state = SwitchState { on: spec.on };
+            set(host, &Spec::Switch(spec.clone()), State::Switch(state));
         }
         Op::PutBlock(spec) => {
             let state = BlockState::File {

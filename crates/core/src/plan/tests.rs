@@ -669,6 +669,46 @@ fn a_seed_is_made_once_and_what_became_of_it_stays() {
 }
 
 #[test]
+fn a_package_on_hold_is_freed_for_as_long_as_it_changes() {
+    let package = |want| {
+        Spec::Package(PackageSpec {
+            name: "tiny".into(),
+            want,
+        })
+    };
+    let hold = SwitchSpec {
+        switch: Switch::Hold,
+        name: "tiny".into(),
+        on: true,
+    };
+    let installed = State::Package(PackageState::Installed { version: "1".into() });
+    let held = |on| State::Switch(SwitchState { on });
+    let ops = |want, on| {
+        let wanted = desired(vec![
+            (package(want), vec![]),
+            (Spec::Switch(hold.clone()), vec![on_package()]),
+        ]);
+        let host = observed(vec![("package:tiny", installed.clone()), ("hold:tiny", held(on))]);
+        let steps = plan(&wanted, &host, &by()).steps;
+        let words = steps.into_iter().map(|step| match step.op {
+            Op::Turn(turn) if turn.on => "hold",
+            Op::Turn(_) => "free",
+            Op::Packages { .. } => "change",
+            other => panic!("{other:?}"),
+        });
+        words.collect::<Vec<_>>()
+    };
+    let newer = PackageWant::Version("2".into());
+    assert_eq!(ops(newer.clone(), true), ["free", "change", "hold"]);
+    assert_eq!(ops(newer, false), ["change", "hold"]);
+    assert!(ops(PackageWant::Present, true).is_empty());
+}
+
+fn on_package() -> Dependency {
+    on("package:tiny", DependencyReason::After)
+}
+
+#[test]
 fn a_block_that_cannot_be_told_from_the_rest_is_in_the_way_and_one_that_was_there_stays() {
     let spec = block("/etc/hosts", "a\n");
     let wanted = desired(vec![(Spec::Block(spec.clone()), vec![])]);
@@ -882,7 +922,16 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
             };
             (Spec::Block(spec), State::Block(state))
         });
+    let switch = any::<(bool, bool, u8)>().prop_map(move |(on, is_on, which)| {
+        let spec = SwitchSpec {
+            switch: [Switch::Hold, Switch::Linger, Switch::KernelModule][usize::from(which % 3)],
+            name: format!("s{number}"),
+            on,
+        };
+        (Spec::Switch(spec), State::Switch(SwitchState { on: is_on }))
+    });
     let pair = prop_oneof![
+        switch.boxed(),
         block.boxed(),
         (path_kind, found_path).boxed(),
         package.boxed(),
@@ -964,6 +1013,7 @@ fn absent(kind: Kind) -> Option<State> {
         Kind::Package => Some(State::Package(PackageState::Absent)),
         Kind::Directory | Kind::File | Kind::Symlink => Some(State::Path(PathState::Absent)),
         Kind::Block => Some(State::Block(BlockState::NoFile)),
+        Kind::Hold | Kind::Linger | Kind::KernelModule => Some(State::Switch(SwitchState { on: false })),
         Kind::Sysctl => Some(State::Sysctl(SysctlState::Live("9".into()))),
         Kind::Unit => Some(not_found()),
         Kind::Command | Kind::Probe => None,

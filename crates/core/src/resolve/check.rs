@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Code, Diagnostic, Span, noun};
-use crate::model::{AbsPath, DependencyReason, Kind, ResourceId, Spec, SymlinkSpec, UnitName};
+use crate::model::{
+    AbsPath, DependencyReason, Kind, PackageWant, ResourceId, Spec, Switch, SwitchSpec, SymlinkSpec, UnitName,
+};
 
 use super::circle;
 use super::declared::Declarations;
@@ -101,6 +103,30 @@ pub(super) fn blocks(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Reports packages that are to be away and kept at their version.
+pub(super) fn holds(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
+    for (id, declared) in &declarations.resources {
+        let Spec::Switch(SwitchSpec {
+            switch: Switch::Hold,
+            name,
+            on: true,
+        }) = &declared.spec
+        else {
+            continue;
+        };
+        let package = declarations
+            .resources
+            .get(&ResourceId::new(Kind::Package, name.as_str()));
+        let absent = |package: &&super::declared::Declared| matches!(&package.spec, Spec::Package(package) if package.want == PackageWant::Absent);
+        let Some(package) = package.filter(absent) else {
+            continue;
+        };
+        let message = format!("`{id}` keeps a package that is to be absent");
+        let diagnostic = Diagnostic::error(Code::ConflictingKeys, message, declared.span, "held here");
+        found.push(diagnostic.also(package.span, "absent here").help("keep one of the two"));
+    }
+}
+
 /// Reports numbers that two users, or two groups, have.
 pub(super) fn numbers(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
     let mut owners: BTreeMap<(Kind, u32), (&ResourceId, Span)> = BTreeMap::new();
@@ -192,6 +218,7 @@ const fn path_of(spec: &Spec) -> Option<&AbsPath> {
         | Spec::User(_)
         | Spec::Package(_)
         | Spec::Block(_)
+        | Spec::Switch(_)
         | Spec::Sysctl(_)
         | Spec::Command(_)
         | Spec::Unit(_)

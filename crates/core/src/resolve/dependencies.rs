@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Code, Diagnostic, did_you_mean};
 use crate::model::{
-    AbsPath, Check, CommandSpec, Dependency, DependencyReason, Kind, ProbeSpec, ResourceId, Spec, UnitSpec, UserSpec,
+    AbsPath, Check, CommandSpec, Dependency, DependencyReason, Kind, ProbeSpec, ResourceId, Spec, Switch, UnitSpec,
+    UserSpec,
 };
 
 use super::declared::{Declarations, Declared};
@@ -105,6 +106,7 @@ impl<'a> Index<'a> {
                 | Spec::Group(_)
                 | Spec::User(_)
                 | Spec::Package(_)
+                | Spec::Switch(_)
                 | Spec::Sysctl(_)
                 | Spec::Command(_)
                 | Spec::Probe(_) => {}
@@ -151,6 +153,11 @@ impl On<'_, '_> {
         match spec {
             Spec::Group(_) | Spec::Package(_) | Spec::Sysctl(_) => {}
             Spec::User(user) => self.user_spec(user),
+            Spec::Switch(switch) => match switch.switch {
+                Switch::Hold => self.add(self.index.get(Kind::Package, &switch.name), DependencyReason::After),
+                Switch::Linger => self.user(&switch.name),
+                Switch::KernelModule => self.add(self.index.get(Kind::Package, "kmod"), DependencyReason::After),
+            },
             Spec::Directory(directory) => {
                 self.directory_of(&directory.path);
                 self.owners(&directory.owner, &directory.group);

@@ -107,6 +107,7 @@ fn with_modules(
             .collect();
     }
     check::paths(&declarations, renderer.found);
+    check::holds(&declarations, renderer.found);
     check::blocks(&declarations, renderer.found);
     check::numbers(&declarations, renderer.found);
     check::units(&declarations, renderer.found);

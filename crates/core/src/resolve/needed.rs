@@ -96,7 +96,12 @@ fn is_provided(path: &AbsPath, declarations: &Declarations) -> bool {
                     Guard::Creates(made) => is_made_with(path, made),
                     Guard::Unless(_) => false,
                 },
-                Spec::Group(_) | Spec::Package(_) | Spec::Sysctl(_) | Spec::Unit(_) | Spec::Probe(_) => false,
+                Spec::Group(_)
+                | Spec::Package(_)
+                | Spec::Switch(_)
+                | Spec::Sysctl(_)
+                | Spec::Unit(_)
+                | Spec::Probe(_) => false,
             })
 }
 

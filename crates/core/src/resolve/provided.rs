@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{Code, Diagnostic, Span, did_you_mean};
-use crate::model::{Dependency, Kind, PackageWant, ResourceId, Spec};
+use crate::model::{Dependency, Kind, PackageWant, ResourceId, Spec, Switch};
 
 use super::declared::{Declarations, Declared};
 use super::dependencies::Dependencies;
@@ -117,11 +117,16 @@ fn named_by(id: &ResourceId, declared: &Declared, declarations: &Declarations) -
             let owner = block.owner.iter().map(user);
             owner.chain(block.group.iter().map(group)).collect()
         }
+        Spec::Switch(switch) if switch.switch == Switch::Linger => vec![user(&switch.name)],
         Spec::Command(command) => command.user.iter().map(user).collect(),
         Spec::User(user) => user.group.iter().chain(&user.groups).map(group).collect(),
-        Spec::Group(_) | Spec::Package(_) | Spec::Symlink(_) | Spec::Sysctl(_) | Spec::Unit(_) | Spec::Probe(_) => {
-            Vec::new()
-        }
+        Spec::Group(_)
+        | Spec::Package(_)
+        | Spec::Symlink(_)
+        | Spec::Switch(_)
+        | Spec::Sysctl(_)
+        | Spec::Unit(_)
+        | Spec::Probe(_) => Vec::new(),
     }
 }
 

@@ -7,13 +7,14 @@ mod file;
 mod group;
 mod package;
 mod probe;
+mod switch;
 mod symlink;
 mod sysctl;
 mod unit;
 mod user;
 
 use crate::config::{Reported, Sort};
-use crate::model::Kind;
+use crate::model::{Kind, Switch};
 
 use super::declared::Declarations;
 use super::reader::Reader;
@@ -36,6 +37,9 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         Kind::File => file::resolve(reader),
         Kind::Block => block::resolve(reader),
         Kind::Symlink => symlink::resolve(reader),
+        Kind::Hold => switch::resolve(Switch::Hold, reader),
+        Kind::Linger => switch::resolve(Switch::Linger, reader),
+        Kind::KernelModule => switch::resolve(Switch::KernelModule, reader),
         Kind::Sysctl => sysctl::resolve(reader),
         Kind::Command => command::resolve(reader),
         Kind::Unit => unit::resolve(reader),
