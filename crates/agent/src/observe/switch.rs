@@ -27,9 +27,7 @@ pub(super) fn observe(spec: &SwitchSpec, held: impl FnOnce() -> Result<bool, Str
 /// Whether the running kernel has a module, loaded or built in. The kernel writes "_" where file names may have "-".
 fn is_loaded(name: &str) -> Result<bool, String> {
     let wanted = name.replace('-', "_");
-    let read =
-        |path: &Path| fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()));
-    let loaded = read(Path::new("/proc/modules"))?;
+    let loaded = lines_of(Path::new("/proc/modules"))?;
     if loaded
         .lines()
         .filter_map(|line| line.split(' ').next())
@@ -37,15 +35,19 @@ fn is_loaded(name: &str) -> Result<bool, String> {
     {
         return Ok(true);
     }
-    let release = read(Path::new("/proc/sys/kernel/osrelease"))?;
+    let release = lines_of(Path::new("/proc/sys/kernel/osrelease"))?;
     let built_in = Path::new("/lib/modules").join(release.trim()).join("modules.builtin");
-    // A container has no modules of its own, and a kernel without modules no list.
-    let built_in = match fs::read_to_string(&built_in) {
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        read => read.map_err(|error| format!("cannot read {}: {error}", built_in.display()))?,
-    };
+    let built_in = lines_of(&built_in)?;
     let names = built_in
         .lines()
         .filter_map(|line| line.rsplit('/').next()?.split(".ko").next());
     Ok(names.map(|name| name.replace('-', "_")).any(|name| name == wanted))
+}
+
+/// A file of the kernel's: one that loads no modules has no list of them, and a container none of what is built in.
+fn lines_of(path: &Path) -> Result<String, String> {
+    match fs::read_to_string(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        read => read.map_err(|error| format!("cannot read {}: {error}", path.display())),
+    }
 }
