@@ -11,9 +11,6 @@ use provision_core::model::{
 use crate::layout::Layout;
 use crate::{disk, execute, generations, observe};
 
-/// The longest file whose content is kept when it is replaced, in bytes: what a plan could bring back.
-const ORIGINAL_BYTES: u64 = 64 << 20;
-
 /// What a run stands on.
 pub(crate) struct Ground<'a> {
     /// The agent's own files.
@@ -149,10 +146,10 @@ fn keep_content(layout: &Layout, id: &ResourceId, state: &mut State) -> Result<(
     };
     *text = None;
     let path = AbsPath::new(&*id.name).map_err(|error| execute::failure(&error))?;
-    let bytes = disk::read_file(&path, ORIGINAL_BYTES).map_err(|error| execute::failure(&error))?;
+    let bytes = disk::read_file(&path, generations::CONTENT_BYTES).map_err(|error| execute::failure(&error))?;
     match bytes {
         Some(bytes) if Digest::of(&bytes) == content.sha256 => {
-            generations::store(layout, &content.sha256, &bytes).map_err(|error| execute::failure(&error))
+            generations::keep(layout, &content.sha256, &bytes).map_err(|error| execute::failure(&error))
         }
         _ => Err(execute::problem(format!(
             "{path} changes while its content is being saved"

@@ -62,17 +62,22 @@ impl Layout {
         self.generation(number).join("receipt.json")
     }
 
+    /// What one generation replaced.
+    pub(crate) fn replaced(&self, number: u64) -> PathBuf {
+        self.generation(number).join("replaced.json")
+    }
+
     /// The symbolic link to the newest generation's directory.
     pub(crate) fn current(&self) -> PathBuf {
         self.root.join("current")
     }
 
-    /// Originals of files that were replaced, by content.
+    /// Contents of files, by digest: what generations left, and what was there before.
     pub(crate) fn store(&self) -> PathBuf {
         self.root.join("store")
     }
 
-    /// One original.
+    /// One content.
     pub(crate) fn stored(&self, content: &Digest) -> PathBuf {
         self.store().join(content.to_string())
     }
@@ -108,6 +113,11 @@ impl RunLayout {
     /// What was there before each step, so that a killed run forgets no original.
     pub(crate) fn originals(&self) -> PathBuf {
         self.root.join("originals.jsonl")
+    }
+
+    /// What was there before the run, of all that it is to change.
+    pub(crate) fn replaced(&self) -> PathBuf {
+        self.root.join("replaced.json")
     }
 
     /// The runner's own stdout and stderr.

@@ -6,6 +6,7 @@ mod before;
 mod child;
 mod disk;
 mod execute;
+mod forget;
 mod generations;
 mod journal;
 mod layout;

@@ -1,5 +1,5 @@
 //! What was there before each step that is the first to change something, noted before the step begins, so that a run
-//! that dies in the middle of one forgets no original. It keeps no file's content; [`crate::generations::store`] does.
+//! that dies in the middle of one forgets no original. It keeps no file's content; [`crate::generations::keep`] does.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};

@@ -141,6 +141,7 @@ fn prepare(layout: &Layout, plan_id: Digest, journal: &mut Journal, over: bool) 
         }));
     }
     let found = check_preconditions(&plan, previous.as_ref())?;
+    generations::note_replaced(layout, &plan_id, &found).map_err(|error| refused(&error))?;
     journal.write(&RunEvent::Phase(RunPhase::Armed))?;
     Ok(Some(Ready {
         plan,
@@ -256,16 +257,32 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
         outcome,
         at: own_files::seconds(SystemTime::now()),
     });
+    keep_contents(layout, &receipt, &plan);
     if let Err(error) = generations::record(layout, &receipt) {
         // No verdict: the journal is not final, and the next run records what was done.
         return journal.write(&RunEvent::Error(chain(&error)));
     }
-    if let Err(error) = generations::prune(layout, &receipt) {
+    if let Err(error) = generations::prune(layout, &receipt, SystemTime::now()) {
         log(&format!("cannot remove old generations: {}", chain(&error).untrusted()));
     }
     // All is recorded. The lock goes before the last word, so that whoever reads it may apply again at once.
     drop(lock);
-    journal.write(&RunEvent::Phase(generations::final_phase(outcome)))
+    journal.write(&RunEvent::Phase(generations::final_phase(outcome)))?;
+    if let Err(error) = generations::drop_plan(layout, &plan_id) {
+        log(&format!("cannot remove the plan: {}", chain(&error).untrusted()));
+    }
+    Ok(())
+}
+
+/// Keeps what a later rollback to this generation needs. That it cannot be kept undoes nothing that was applied; the plan of
+/// such a rollback then says what is missing.
+fn keep_contents(layout: &Layout, receipt: &Receipt, plan: &Plan) {
+    if let Err(error) = generations::keep_applied(layout, receipt, &plan.blobs) {
+        log(&format!(
+            "cannot keep the content of files for a rollback: {}",
+            chain(&error).untrusted()
+        ));
+    }
 }
 
 /// Records the generation of a run that died, and gives it its verdict.
@@ -273,6 +290,7 @@ fn bury(layout: &Layout, standing: Standing) -> Result<Option<Receipt>, Generati
     let Standing { receipt, dead } = standing;
     if let (Some(dead), Some(receipt)) = (&dead, &receipt) {
         sweep(layout, dead);
+        keep_contents(layout, receipt, dead);
         generations::record(layout, receipt)?;
     }
     // Of a run that died after its generation was recorded, only the last word is missing.
@@ -293,6 +311,7 @@ fn bury(layout: &Layout, standing: Standing) -> Result<Option<Receipt>, Generati
 fn bury_own(layout: &Layout, plan_id: Digest, plan: &Plan, journal: &mut Journal) -> Result<(), Stop> {
     let receipt = generations::receipt_of_own(layout, plan_id, plan).map_err(|error| refused(&error))?;
     if generations::recorded(layout).map_err(|error| refused(&error))?.as_ref() != Some(&receipt) {
+        keep_contents(layout, &receipt, plan);
         generations::record(layout, &receipt).map_err(|error| refused(&error))?;
     }
     journal.write(&RunEvent::Phase(generations::final_phase(receipt.outcome)))?;

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 
 use provision_core::model::{Digest, Fact, HostText, Observed, Plan, RunEvent, RunPhase, Spec, UnitName};
 use provision_core::wire::{
-    Decoder, FrameError, FrameKind, Refusal, Request, Response, StatusReport, encode, encode_message,
+    Decoder, FrameError, FrameKind, Refusal, Request, Response, StatusReport, encode, encode_message, limits,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::forget::{self, Forgotten};
 use crate::generations::{self, GenerationError};
 use crate::journal::{self, Follower, Journal, JournalError};
 use crate::layout::Layout;
@@ -129,6 +130,27 @@ fn answer<W: Write + AsFd>(layout: &Layout, request: Request, answers: &mut Answ
         Request::Hello { .. } => Ok(Next::Continue),
         Request::Observe { specs } => answers.send(&observed(layout, specs)),
         Request::Status { units, run } => answers.send(&status_report(layout, &units, run)),
+        Request::History => answers.send(&told(generations::history(layout), |history| {
+            Response::History(Box::new(history))
+        })),
+        Request::Past { generation } => answers.send(&past(layout, generation)),
+        Request::Return { generation } => {
+            let past = past(layout, generation);
+            let Response::Past(found) = &past else {
+                return answers.send(&past);
+            };
+            let entries = found.receipt.iter().flat_map(|receipt| receipt.entries.values());
+            let specs = entries.map(|entry| entry.spec.clone()).collect();
+            match answers.send(&past)? {
+                Next::Continue => answers.send(&observed(layout, specs)),
+                Next::HungUp => Ok(Next::HungUp),
+            }
+        }
+        Request::Contents { digests } => answers.send(&told(
+            generations::read_contents(layout, &digests, limits::CONTENTS_BYTES),
+            Response::Contents,
+        )),
+        Request::Forget { who, generation } => answers.send(&forgotten(layout, &who, generation)),
         Request::Apply(plan) => match begin(layout, &plan) {
             Ok(plan_id) => follow(layout, &plan_id, 0, answers),
             Err(response) => answers.send(&response),
@@ -191,6 +213,33 @@ fn status_report(layout: &Layout, units: &BTreeSet<UnitName>, run: Option<Digest
         lock: holder,
         units: systemd::report(units).map_err(|error| chain(&error)),
     }))
+}
+
+fn told<T>(found: Result<T, GenerationError>, answer: impl FnOnce(T) -> Response) -> Response {
+    match found {
+        Ok(found) => answer(found),
+        Err(error) => Response::Error(chain(&error)),
+    }
+}
+
+fn past(layout: &Layout, generation: Option<u64>) -> Response {
+    match generations::past(layout, generation) {
+        Ok(Some(past)) => Response::Past(Box::new(past)),
+        Ok(None) => told(generations::history(layout), |history| {
+            let kept = history.generations.iter().map(|generation| generation.number).collect();
+            Response::Refused(Refusal::NoSuchGeneration { kept })
+        }),
+        Err(error) => Response::Error(chain(&error)),
+    }
+}
+
+fn forgotten(layout: &Layout, who: &str, generation: u64) -> Response {
+    match forget::forget(layout, who, generation) {
+        Ok(Forgotten::Gone) => Response::Forgotten,
+        Ok(Forgotten::Locked(holder)) => Response::Refused(Refusal::Locked(*holder)),
+        Ok(Forgotten::Stale { found }) => Response::Refused(Refusal::StaleGeneration { found }),
+        Err(error) => Response::Error(chain(&error)),
+    }
 }
 
 /// Why no run could be begun.

@@ -287,7 +287,7 @@ pub(super) struct Staged<'a> {
 
 impl<'a> Staged<'a> {
     /// An empty file that only its maker may open.
-    fn file(parent: &'a Parent) -> io::Result<(Self, File)> {
+    pub(super) fn file(parent: &'a Parent) -> io::Result<(Self, File)> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         Self::make(&parent.dir, AtFlags::empty(), |name| {
             rustix::fs::openat(&parent.dir, name, flags, rustix::fs::Mode::from_raw_mode(0o600))

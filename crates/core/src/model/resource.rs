@@ -152,6 +152,29 @@ pub enum State {
 }
 
 impl State {
+    /// Whether there is nothing of it on the host.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        match self {
+            Self::Path(PathState::Absent)
+            | Self::Package(PackageState::Absent)
+            | Self::Group(GroupState::Absent)
+            | Self::User(UserState::Absent)
+            | Self::Sysctl(SysctlState::NoSuchKey) => true,
+            Self::Unit(unit) => unit.load.untrusted() == "not-found",
+            Self::Block(BlockState::NoFile | BlockState::File { lines: None, .. }) => true,
+            Self::Path(_)
+            | Self::Block(_)
+            | Self::Switch(_)
+            | Self::Package(_)
+            | Self::Group(_)
+            | Self::User(_)
+            | Self::Sysctl(_)
+            | Self::Command(_)
+            | Self::Probe(_) => false,
+        }
+    }
+
     /// A digest of all that a plan may rest on. Text shown only for the diff is left out: the content's digest stands for it.
     /// So are the words a guard or a probe said, which may differ from try to try, and where between down and up a unit is:
     /// a plan made for one that flaps must not be out of date at once.

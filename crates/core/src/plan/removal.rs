@@ -97,7 +97,7 @@ fn remove(entry: &Entry, state: &State) -> Edit {
         (spec.enabled, spec.active) = (Some(true), Some(true));
     }
     let mut edit = undo(&made, state, false);
-    if edit.action == Action::Remove && entry.original.as_ref().is_none_or(|original| !absent(original)) {
+    if edit.action == Action::Remove && entry.original.as_ref().is_none_or(|original| !original.is_absent()) {
         edit.reasons.push(Reason::RemovedThoughThereBefore);
     }
     edit
@@ -105,27 +105,7 @@ fn remove(entry: &Entry, state: &State) -> Edit {
 
 /// Whether it was not there before `provision` made it.
 fn was_absent(entry: &Entry) -> bool {
-    entry.original.as_ref().is_some_and(absent)
-}
-
-fn absent(state: &State) -> bool {
-    match state {
-        State::Path(PathState::Absent)
-        | State::Package(PackageState::Absent)
-        | State::Group(GroupState::Absent)
-        | State::User(UserState::Absent) => true,
-        State::Unit(unit) => unit.load.untrusted() == "not-found",
-        State::Block(BlockState::NoFile | BlockState::File { lines: None, .. }) => true,
-        State::Path(_)
-        | State::Block(_)
-        | State::Package(_)
-        | State::Group(_)
-        | State::User(_)
-        | State::Switch(_)
-        | State::Sysctl(_)
-        | State::Command(_)
-        | State::Probe(_) => false,
-    }
+    entry.original.as_ref().is_some_and(State::is_absent)
 }
 
 /// It stays as it is, and why.
@@ -134,7 +114,7 @@ fn forget(entry: &Entry, state: &State, stays: Reason) -> Edit {
         Spec::Command(_) => Reason::CannotUndo,
         Spec::Probe(_) => Reason::NothingToUndo,
         Spec::Switch(spec) if spec.switch == Switch::KernelModule => Reason::CannotUndo,
-        _ if absent(state) => Reason::AlreadyGone,
+        _ if state.is_absent() => Reason::AlreadyGone,
         _ => stays,
     };
     let mut edit = Edit::new(Action::Forget, Reason::LeftConfiguration, Op::Record);

@@ -6,6 +6,9 @@ pub const FRAME_BYTES: usize = 1 << 20;
 /// The longest message over all its frames, in bytes: a plan with its files, or an observation of some ten thousand resources.
 pub const MESSAGE_BYTES: usize = 64 << 20;
 
+/// How many bytes of files' contents one answer may hold: they take a third more as text, and must fit in a message.
+pub const CONTENTS_BYTES: u64 = 40 << 20;
+
 /// How much a login shell may print before the agent's first frame, in bytes.
 pub const NOISE_BYTES: usize = 64 << 10;
 

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Digest, Holder, HostFacts, HostText, Observed, Plan, RunEvent, RunPhase, RunSummary, Spec, UnitName,
+    Blob, Digest, History, Holder, HostFacts, HostText, Observed, Past, Plan, RunEvent, RunPhase, RunSummary, Spec,
+    UnitName,
 };
 
 /// What the controller asks.
@@ -40,6 +41,32 @@ pub enum Request {
         /// The run to tell of, by its plan; `None` is the newest one.
         run: Option<Digest>,
     },
+    /// Tell of the generations that are kept. Answered by [`Response::History`].
+    History,
+    /// Tell of one generation. Answered by [`Response::Past`], or by [`Refusal::NoSuchGeneration`].
+    Past {
+        /// Its number; `None` is the one before the newest.
+        generation: Option<u64>,
+    },
+    /// Tell of one generation, and look at its resources and at those of the newest: what going back takes. Answered by
+    /// [`Response::Past`] and then [`Response::Observed`], or by [`Refusal::NoSuchGeneration`].
+    Return {
+        /// Its number; `None` is the one before the newest.
+        generation: Option<u64>,
+    },
+    /// Send contents of files that generations left. Answered by [`Response::Contents`].
+    Contents {
+        /// Which.
+        digests: BTreeSet<Digest>,
+    },
+    /// Drop everything that `provision` keeps on the host for itself. Answered by [`Response::Forgotten`], or by
+    /// [`Response::Refused`].
+    Forget {
+        /// Who asks, as `user@machine`.
+        who: String,
+        /// The newest generation that they know of; 0 where there is none.
+        generation: u64,
+    },
 }
 
 /// Why a request was not taken up; nothing was changed.
@@ -59,6 +86,16 @@ pub enum Refusal {
     Over {
         /// How it ended.
         phase: RunPhase,
+    },
+    /// There is no such generation, or it is kept no longer.
+    NoSuchGeneration {
+        /// The generations that are kept.
+        kept: BTreeSet<u64>,
+    },
+    /// Another generation has been applied meanwhile.
+    StaleGeneration {
+        /// The newest.
+        found: u64,
     },
     /// The plan cannot be staged; the text says why.
     Stage(HostText),
@@ -116,6 +153,14 @@ pub enum Response {
     },
     /// To [`Request::Status`].
     Status(Box<StatusReport>),
+    /// To [`Request::History`].
+    History(Box<History>),
+    /// To [`Request::Past`] and [`Request::Return`].
+    Past(Box<Past>),
+    /// To [`Request::Contents`]: those that are kept and whole, as far as they fit in one message.
+    Contents(BTreeMap<Digest, Blob>),
+    /// To [`Request::Forget`]: it is gone.
+    Forgotten,
     /// The request was not taken up; nothing was changed.
     Refused(Refusal),
     /// The agent could not answer.

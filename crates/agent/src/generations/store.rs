@@ -1,0 +1,139 @@
+//! The contents of files that generations can be taken back to, each kept once, under its digest. What is sensitive is never
+//! among them, but for what a person had in its place before. It knows no generation's number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::{self, ErrorKind};
+
+use provision_core::model::{Blob, Content, Digest, Entry, PathState, Receipt, Spec, State};
+
+use super::GenerationError;
+use crate::disk;
+use crate::layout::Layout;
+use crate::own_files::{self, OwnFileError};
+
+/// The longest file whose content is kept, in bytes: what a plan could bring back.
+pub(crate) const CONTENT_BYTES: u64 = 64 << 20;
+
+/// Keeps the bytes of a file that is about to be replaced.
+///
+/// # Errors
+/// [`GenerationError`].
+pub(crate) fn keep(layout: &Layout, content: &Digest, bytes: &[u8]) -> Result<(), GenerationError> {
+    let path = layout.stored(content);
+    // It got its name when it was whole.
+    if path.exists() {
+        return Ok(());
+    }
+    own_files::make_directory(&layout.store())
+        .and_then(|()| disk::write_state(&path, bytes).map_err(OwnFileError::Write))
+        .map_err(GenerationError::Own)
+}
+
+/// Keeps what a generation left in files, as far as it is not kept yet: what its plan brought, and what was there already
+/// as declared. All of it is made durable at once; what is more than memory should hold waits for the next generation.
+///
+/// # Errors
+/// [`GenerationError`]; none of what was missing is kept then.
+pub(crate) fn keep_applied(
+    layout: &Layout,
+    receipt: &Receipt,
+    brought: &BTreeMap<Digest, Blob>,
+) -> Result<(), GenerationError> {
+    let kept = names(layout)?;
+    let mut missing: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+    let mut room = CONTENT_BYTES;
+    for entry in receipt.entries.values() {
+        let Spec::File(spec) = &entry.spec else { continue };
+        let name = spec.content.sha256.to_string();
+        if spec.sensitive || spec.content.size > room || kept.contains(&name) || missing.contains_key(&name) {
+            continue;
+        }
+        let bytes = match brought.get(&spec.content.sha256) {
+            Some(blob) => Some(blob.bytes().to_vec()),
+            // What cannot be read, or is no longer as it was left, is not what this generation was.
+            None => disk::read_file(&spec.path, CONTENT_BYTES).ok().flatten(),
+        };
+        if let Some(bytes) = bytes.filter(|bytes| Content::of(bytes) == spec.content) {
+            room -= spec.content.size;
+            missing.insert(name, bytes);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    own_files::make_directory(&layout.store())
+        .and_then(|()| disk::write_states(&layout.store(), &missing).map_err(OwnFileError::Write))
+        .map_err(GenerationError::Own)
+}
+
+/// Those of these contents that are kept, and whole, until they are too many for one answer.
+///
+/// # Errors
+/// [`GenerationError`] where one cannot be read.
+pub(crate) fn read(
+    layout: &Layout,
+    wanted: &BTreeSet<Digest>,
+    limit: u64,
+) -> Result<BTreeMap<Digest, Blob>, GenerationError> {
+    let mut found = BTreeMap::new();
+    let mut room = limit;
+    for digest in wanted {
+        let path = layout.stored(digest);
+        let failed = |source: io::Error| {
+            GenerationError::Own(OwnFileError::Read {
+                path: path.clone(),
+                source,
+            })
+        };
+        let size = match fs::metadata(&path) {
+            Ok(meta) => meta.len(),
+            Err(missing) if missing.kind() == ErrorKind::NotFound => continue,
+            Err(source) => return Err(failed(source)),
+        };
+        if size > room {
+            continue;
+        }
+        let bytes = fs::read(&path).map_err(failed)?;
+        // A damaged one is as good as none.
+        if Digest::of(&bytes) == *digest {
+            room -= size;
+            found.insert(*digest, Blob::from(bytes));
+        }
+    }
+    Ok(found)
+}
+
+/// The digests of what is kept, as they are written in names of files.
+pub(super) fn names(layout: &Layout) -> Result<BTreeSet<String>, GenerationError> {
+    let names = own_files::names(&layout.store()).map_err(GenerationError::Own)?;
+    Ok(names.into_iter().collect())
+}
+
+/// The contents that a receipt points to: what it left, and what was there before.
+pub(super) fn contents(receipt: &Receipt) -> impl Iterator<Item = Content> {
+    receipt.entries.values().flat_map(|entry| {
+        let left = match &entry.spec {
+            Spec::File(spec) if !spec.sensitive => Some(spec.content),
+            _ => None,
+        };
+        left.into_iter().chain(original(entry))
+    })
+}
+
+fn original(entry: &Entry) -> Option<Content> {
+    match &entry.original {
+        Some(State::Path(PathState::File { content, .. })) => Some(*content),
+        _ => None,
+    }
+}
+
+/// Removes what no generation that is kept needs.
+pub(super) fn sweep(layout: &Layout, needed: &BTreeSet<Digest>) -> Result<(), GenerationError> {
+    for name in names(layout)? {
+        if name.parse().is_ok_and(|digest: Digest| !needed.contains(&digest)) {
+            own_files::remove_file(&layout.store().join(name)).map_err(GenerationError::Own)?;
+        }
+    }
+    Ok(())
+}
