@@ -9,6 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
 
+mod records;
+
+pub use records::{DiffGenerations, Forget, Generations, Rollback};
+
 const ABOUT: &str = "Bring Linux hosts to the state that files describe, over SSH";
 
 const LONG_ABOUT: &str = "\
@@ -188,6 +192,14 @@ pub enum Command {
     Exec(Exec),
     /// Watch an apply that goes on on a host, after a lost connection or Ctrl-C
     Attach(Attach),
+    /// Show what was applied to a host when, by whom, from which commit
+    Generations(Generations),
+    /// Show how two generations of a host differ
+    Diff(DiffGenerations),
+    /// Bring a host back to an earlier generation, after showing the plan and asking
+    Rollback(Rollback),
+    /// Drop provision's own records from a host, and leave the host as it is
+    Forget(Forget),
     /// Try a host file on a throwaway real host on this machine
     Rehearse(Rehearse),
     /// Begin a project: a host, a module and what belongs to them

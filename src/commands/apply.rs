@@ -23,7 +23,7 @@ use crate::stop::Stop;
 
 /// What is to be done where, and what has already ended without being done.
 #[derive(Default)]
-struct Work {
+pub(super) struct Work {
     jobs: Vec<Job>,
     ended: BTreeMap<HostName, HostOutcome>,
 }
@@ -40,7 +40,18 @@ pub(super) async fn run(root: Option<&Path>, args: &Apply, ui: &Ui, stop: &Stop)
             None => from_hosts(root, args, ui, stop).await?,
         },
     };
-    if !work.jobs.is_empty() && !args.yes {
+    carry_out(work, args.yes, &options, ui, stop).await
+}
+
+/// Asks, unless told not to, and has the work done.
+pub(super) async fn carry_out(
+    work: Work,
+    yes: bool,
+    options: &Options,
+    ui: &Ui,
+    stop: &Stop,
+) -> Result<Exit, CommandError> {
+    if !work.jobs.is_empty() && !yes {
         let question = question(&work.jobs);
         // Waiting for an answer must not make Ctrl-C wait as well.
         let yes = tokio::select! {
@@ -62,7 +73,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Apply, ui: &Ui, stop: &Stop)
         .map(|job| (job.plan.host.clone(), job.plan.clone()))
         .collect();
     let hosts: Vec<_> = plans.keys().chain(work.ended.keys()).cloned().collect();
-    let events = drive::apply(work.jobs, &options, stop);
+    let events = drive::apply(work.jobs, options, stop);
     Ok(watch(events, &hosts, &plans, work.ended, ui, stop).await)
 }
 
@@ -122,7 +133,7 @@ fn from_file(file: &Path, args: &Apply, ui: &Ui) -> Result<(Work, Options), Comm
 }
 
 impl Work {
-    fn add(&mut self, connection: provision_core::model::Connection, plan: Arc<Plan>) {
+    pub(super) fn add(&mut self, connection: provision_core::model::Connection, plan: Arc<Plan>) {
         let host = plan.host.clone();
         if !plan.blockers.is_empty() {
             let blockers = plan.blockers.len();

@@ -5,19 +5,24 @@ mod apply;
 mod attach;
 mod check;
 mod completions;
+mod diff;
 mod drift;
 mod exec;
 mod explain;
 mod fleet;
 mod fmt;
+mod forget;
+mod generations;
 mod graph;
 mod init;
 mod man;
 mod new;
 mod options;
 mod plan;
+mod records;
 mod rehearse;
 mod resource;
+mod rollback;
 mod schema;
 mod show;
 mod skeleton;
@@ -48,6 +53,10 @@ pub async fn run(cli: Cli, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
         Command::Status(args) => status::run(root, &args, ui, stop).await,
         Command::Exec(args) => exec::run(root, args, ui, stop).await,
         Command::Attach(args) => attach::run(root, &args, ui, stop).await,
+        Command::Generations(args) => generations::run(root, &args, ui, stop).await,
+        Command::Diff(args) => diff::run(root, &args, ui, stop).await,
+        Command::Rollback(args) => rollback::run(root, &args, ui, stop).await,
+        Command::Forget(args) => forget::run(root, &args, ui, stop).await,
         Command::Rehearse(args) => rehearse::run(root, &args, ui, stop).await,
         Command::Init(args) => init::run(root, &args, ui),
         Command::New(args) => new::run(root, &args, ui),

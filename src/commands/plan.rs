@@ -56,17 +56,7 @@ fn save(file: &Path, survey: &Survey, ui: &Ui) -> Result<(), CommandError> {
         })
         .collect();
     saved::write(file, &applicable)?;
-    let file = words::safe(&file.display().to_string());
-    // A name that looks like a host's needs its directory to be told from one.
-    let file = if file.contains(['.', '/']) {
-        file
-    } else {
-        format!("./{file}")
-    };
-    let hosts = words::count(applicable.len(), "host");
-    ui.say(&format!(
-        "\nSaved the plan of {hosts}. To do exactly that: provision apply {file}\n"
-    ));
+    say_saved(file, applicable.len(), ui);
     let left_out = survey.plans().iter().filter(|plan| !plan.blockers.is_empty()).count() + survey.unreachable();
     if left_out > 0 {
         let hosts = words::count(left_out, "host");
@@ -75,4 +65,19 @@ fn save(file: &Path, survey: &Survey, ui: &Ui) -> Result<(), CommandError> {
         ));
     }
     Ok(())
+}
+
+/// Names a saved plan, and how to apply it.
+pub(super) fn say_saved(file: &Path, hosts: usize, ui: &Ui) {
+    let file = words::safe(&file.display().to_string());
+    // A name that looks like a host's needs its directory to be told from one.
+    let file = if file.contains(['.', '/']) {
+        file
+    } else {
+        format!("./{file}")
+    };
+    let hosts = words::count(hosts, "host");
+    ui.say(&format!(
+        "\nSaved the plan of {hosts}. To do exactly that: provision apply {file}\n"
+    ));
 }

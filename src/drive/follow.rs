@@ -279,6 +279,10 @@ fn refused(refusal: Refusal) -> HostOutcome {
         Refusal::OtherMachine { found } => HostOutcome::Refused(Refused::OtherMachine { found }),
         Refusal::Over { phase } => HostOutcome::Refused(Refused::Over { phase }),
         Refusal::Stage(text) => HostOutcome::Refused(Refused::Host(text)),
+        // Answers to questions about records, which were not asked.
+        Refusal::NoSuchGeneration { .. } | Refusal::StaleGeneration { .. } => HostOutcome::Refused(Refused::Host(
+            HostText::from("it speaks of another request's generation"),
+        )),
     }
 }
 

@@ -57,7 +57,7 @@ pub(super) async fn status<T>(
 }
 
 /// Whether the host took a request up, where that changes nothing.
-fn reads() -> AtomicBool {
+pub(super) fn reads() -> AtomicBool {
     AtomicBool::new(false)
 }
 
@@ -87,6 +87,10 @@ pub(super) fn unexpected(response: &Response) -> ReachError {
         Response::Observed(_) => "an observation",
         Response::Event { .. } => "an event",
         Response::Status(_) => "a status",
+        Response::History(_) => "generations",
+        Response::Past(_) => "a generation",
+        Response::Contents(_) => "contents",
+        Response::Forgotten => "that it has forgotten",
         Response::Refused(_) => "a refusal",
         Response::Error(_) => "an error",
     };

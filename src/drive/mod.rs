@@ -16,10 +16,11 @@ use crate::stop::Stop;
 mod exec;
 mod follow;
 mod look;
-
+mod records;
 mod session;
 
 pub use crate::reach::{ReachError, ReachStage};
+pub use records::{RecordsError, contents, forget, history, pasts, way_back};
 
 /// How hosts are driven.
 #[derive(Clone, Debug)]

@@ -145,7 +145,7 @@ fn what(change: &Change) -> String {
         Action::Update => "is not as declared".to_owned(),
         Action::Remove | Action::Restore | Action::Forget => "left the configuration and is still there".to_owned(),
         Action::Run | Action::Restart | Action::Verify | Action::Record => {
-            words::reasons(&change.reasons, "needs a restart")
+            words::reasons(&change.reasons, "needs a restart", None)
         }
     }
 }

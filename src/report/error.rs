@@ -11,7 +11,7 @@ use super::words;
 use crate::cli::exit::Exit;
 use crate::cli::select::SelectError;
 use crate::cli::ui::NobodyToAsk;
-use crate::drive::ReachError;
+use crate::drive::{ReachError, RecordsError};
 use crate::load::LoadError;
 use crate::saved::{ReadPlanError, WritePlanError};
 
@@ -44,6 +44,30 @@ impl CommandError {
     #[must_use]
     pub fn interrupted() -> Self {
         Self::new(Exit::Interrupted, "stopped; nothing was touched")
+    }
+
+    /// A host did not tell of its records.
+    #[must_use]
+    pub fn records(host: &str, error: RecordsError) -> Self {
+        match error {
+            RecordsError::Reach(error) => {
+                let hints = error.hints.clone();
+                let error = format!("{host}: {}", reach_line(&error));
+                let unreachable = Self::new(Exit::Unreachable, error);
+                Self { hints, ..unreachable }
+            }
+            RecordsError::NoSuchGeneration { kept } => {
+                let error = format!("{host} keeps no such generation");
+                match (kept.first(), kept.last()) {
+                    (Some(first), Some(last)) => Self::refused(error).hint(format!(
+                        "it keeps {first} to {last}; see `provision generations {host}`"
+                    )),
+                    _ => Self::refused(error).hint("nothing was applied to it yet, so there is nothing to go back to"),
+                }
+            }
+            error @ RecordsError::Locked(_) => Self::new(Exit::Locked, error),
+            error @ RecordsError::Stale { .. } => Self::new(Exit::Stale, error),
+        }
     }
 
     /// An error that ends the program so.

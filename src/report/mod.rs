@@ -2,6 +2,7 @@
 //! nothing, and leaves the writing itself to [`crate::cli::ui`].
 
 pub mod canonical;
+pub mod comparison;
 pub mod diff;
 pub mod drift;
 pub mod error;
@@ -10,7 +11,9 @@ pub mod exec;
 pub mod explain;
 pub mod findings;
 pub mod fmt;
+pub mod forget;
 pub mod graph;
+pub mod history;
 pub mod json;
 pub mod looking;
 pub mod made;
@@ -21,6 +24,7 @@ pub mod plan_json;
 pub mod progress;
 pub mod recap;
 pub mod rehearse;
+pub mod rollback;
 pub mod schema;
 pub mod show;
 pub mod status;

@@ -49,9 +49,9 @@ pub const fn word(outcome: &HostOutcome) -> &'static str {
     }
 }
 
-/// What a person needs to know of the end, beyond its word: lines, the first one the gist. `None` where the word says all.
+/// What a person needs to know of the end of a plan, beyond its word: lines, the first one the gist. `None` where the word says all.
 #[must_use]
-pub fn details(host: &HostName, outcome: &HostOutcome) -> Option<Vec<String>> {
+pub fn details(host: &HostName, outcome: &HostOutcome, plan: Option<&Plan>) -> Option<Vec<String>> {
     let lines = match outcome {
         HostOutcome::Nothing | HostOutcome::Changed { .. } | HostOutcome::NotStarted => return None,
         HostOutcome::Failed { error, done, .. } => {
@@ -65,7 +65,11 @@ pub fn details(host: &HostName, outcome: &HostOutcome) -> Option<Vec<String>> {
                 ),
             });
             lines.extend(error.fix.iter().map(|fix| format!("to fix it: {}", words::safe(fix))));
-            lines.push(format!("then go on with: provision apply {host}"));
+            let back = plan.and_then(|plan| plan.by.rollback_to);
+            lines.push(match back {
+                Some(to) => format!("then go on with: provision rollback {host} {to}"),
+                None => format!("then go on with: provision apply {host}"),
+            });
             lines
         }
         HostOutcome::Refused(refused) => refused_lines(host, refused),

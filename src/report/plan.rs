@@ -105,7 +105,7 @@ fn change_text(plan: &Plan, change: &Change, view: PlanView) -> String {
     let verb = verb(plan, change);
     let head = format!("{} {verb:<8} {}", words::symbol(change.action), words::id(&change.id));
     let mut text = format!("  {}{}\n", paint(style, head), origin(change.origin.as_ref(), palette));
-    text += &indented(INDENT, &why(change, verb));
+    text += &indented(INDENT, &why(plan, change, verb));
     for line in fields(&change.fields) {
         let _ = writeln!(text, "{INDENT}{line}");
     }
@@ -140,16 +140,22 @@ fn order(plan: &Plan, unit: &ResourceId) -> Option<UnitVerb> {
 }
 
 /// Every reason of a change, and who moved, as clauses.
-fn why(change: &Change, verb: &str) -> String {
+fn why(plan: &Plan, change: &Change, verb: &str) -> String {
     let verb = match verb {
         "reload" => "reloads",
         "restart" => "restarts",
         _ => "changes",
     };
-    let mut why = words::reasons(&change.reasons, verb);
+    let mut why = words::reasons(&change.reasons, verb, plan.by.rollback_to);
     // That what left the configuration has left it needs no saying twice.
     let left = change.moved == Moved::Configuration && change.reasons.contains(&Reason::LeftConfiguration);
-    if let Some(moved) = words::moved(change.moved).filter(|_| !left) {
+    // In a rollback it is not the configuration that moves.
+    let moved = match (change.moved, plan.by.rollback_to) {
+        (Moved::Configuration, Some(_)) => Moved::Neither,
+        (Moved::Both, Some(_)) => Moved::Host,
+        (moved, _) => moved,
+    };
+    if let Some(moved) = words::moved(moved).filter(|_| !left) {
         why = format!("{why}; {moved}");
     }
     why

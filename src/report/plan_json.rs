@@ -35,6 +35,8 @@ struct PlanJson<'a> {
     plan_id: String,
     machine_id: &'a str,
     base_generation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rollback_to: Option<u64>,
     touches_access: bool,
     summary: Counts,
     changes: Vec<ChangeJson<'a>>,
@@ -146,15 +148,20 @@ fn plan_json(plan: &Plan) -> PlanJson<'_> {
         plan_id: plan.id().to_string(),
         machine_id: plan.machine_id.untrusted(),
         base_generation: plan.base_generation,
+        rollback_to: plan.by.rollback_to,
         touches_access: plan.changes.iter().any(|change| change.access),
         summary: Counts::of(plan),
-        changes: plan.changes.iter().map(change_json).collect(),
+        changes: plan
+            .changes
+            .iter()
+            .map(|change| change_json(change, plan.by.rollback_to))
+            .collect(),
         unchanged: unchanged.collect(),
         blockers: blockers.collect(),
     }
 }
 
-fn change_json(change: &Change) -> ChangeJson<'_> {
+fn change_json(change: &Change, back: Option<u64>) -> ChangeJson<'_> {
     let fields = change.fields.iter().map(|field| FieldJson {
         field: &field.field,
         before: field.before.as_ref().map(|before| before.untrusted()),
@@ -166,7 +173,7 @@ fn change_json(change: &Change) -> ChangeJson<'_> {
         name: &change.id.name,
         action: words::action(change.action),
         moved: words::moved_name(change.moved),
-        reasons: change.reasons.iter().map(reason_json).collect(),
+        reasons: change.reasons.iter().map(|reason| reason_json(reason, back)).collect(),
         fields: fields.collect(),
         text: change.text.as_ref().map(text_json),
         access: change.access,
@@ -174,7 +181,7 @@ fn change_json(change: &Change) -> ChangeJson<'_> {
     }
 }
 
-fn reason_json(reason: &Reason) -> ReasonJson {
+fn reason_json(reason: &Reason, back: Option<u64>) -> ReasonJson {
     let (by, seen) = match reason {
         Reason::Triggered { by } => (Some(by.to_string()), None),
         Reason::GuardOpen(seen) | Reason::ProbeFails(seen) | Reason::HalfInstalled(seen) => {
@@ -201,7 +208,7 @@ fn reason_json(reason: &Reason) -> ReasonJson {
         code: words::reason_name(reason),
         by,
         seen,
-        words: words::reason(reason, "changes"),
+        words: words::reason(reason, "changes", back),
     }
 }
 

@@ -43,7 +43,7 @@ pub fn recap_text(
         let _ = writeln!(text, "{}", paint(style, line));
     }
     for (host, outcome) in outcomes {
-        let Some(lines) = outcome::details(host, outcome) else {
+        let Some(lines) = outcome::details(host, outcome, plans.get(host).copied()) else {
             continue;
         };
         let word = paint(palette.error(), format!("{host} {}", outcome::word(outcome)));

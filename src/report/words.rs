@@ -98,9 +98,10 @@ pub const fn reason_name(reason: &Reason) -> &'static str {
     }
 }
 
-/// Why a change is planned, as clauses. `verb` is what happens to a unit: "restarts", "reloads", ….
+/// Why a change is planned, as clauses. `verb` is what happens to a unit: "restarts", "reloads", …; `back` is the generation
+/// that a rollback goes to.
 #[must_use]
-pub fn reasons(reasons: &[Reason], verb: &str) -> String {
+pub fn reasons(reasons: &[Reason], verb: &str, back: Option<u64>) -> String {
     let triggers: Vec<_> = reasons.iter().filter_map(trigger).map(id).collect();
     let because = match triggers.split_last() {
         None => None,
@@ -108,7 +109,7 @@ pub fn reasons(reasons: &[Reason], verb: &str) -> String {
         Some((last, others)) => Some(format!("{verb} because {} and {last} change", others.join(", "))),
     };
     let others = reasons.iter().filter(|reason| trigger(reason).is_none());
-    let clauses = because.into_iter().chain(others.map(|other| reason(other, verb)));
+    let clauses = because.into_iter().chain(others.map(|other| reason(other, verb, back)));
     clauses.collect::<Vec<_>>().join("; ")
 }
 
@@ -139,7 +140,12 @@ const fn trigger(reason: &Reason) -> Option<&ResourceId> {
 
 /// One reason, as a clause.
 #[must_use]
-pub fn reason(reason: &Reason, verb: &str) -> String {
+pub fn reason(reason: &Reason, verb: &str, back: Option<u64>) -> String {
+    match (reason, back) {
+        (Reason::Differs, Some(to)) => return format!("is not as generation {to} left it"),
+        (Reason::LeftConfiguration, Some(to)) => return format!("is not in generation {to}"),
+        (_, _) => {}
+    }
     match reason {
         Reason::Differs => "is not as declared".to_owned(),
         Reason::Missing => "is not on the host".to_owned(),

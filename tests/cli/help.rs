@@ -7,7 +7,7 @@ use provision::cli::args::Cli;
 
 use crate::project::Project;
 
-const COMMANDS: [&str; 19] = [
+const COMMANDS: [&str; 23] = [
     "check",
     "plan",
     "apply",
@@ -17,6 +17,10 @@ const COMMANDS: [&str; 19] = [
     "status",
     "exec",
     "attach",
+    "generations",
+    "diff",
+    "rollback",
+    "forget",
     "rehearse",
     "init",
     "new",

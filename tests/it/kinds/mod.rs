@@ -9,6 +9,7 @@ mod directory;
 mod file;
 mod package;
 mod probe;
+mod rollback;
 mod seed;
 mod shorthand;
 mod switch;

@@ -15,6 +15,9 @@ pub(crate) fn applier(by: &Applier) -> BTreeMap<String, HostText> {
     if let Some(commit) = &by.commit {
         fields.insert("commit".to_owned(), HostText::new(commit));
     }
+    if let Some(to) = by.rollback_to {
+        fields.insert("rollback_to".to_owned(), HostText::new(to.to_string()));
+    }
     fields
 }
 

@@ -93,8 +93,14 @@ pub(super) fn user(spec: &UserSpec, state: &UserState) -> Difference {
 }
 
 /// Takes a user out of the groups that an earlier apply put it in and that are no longer declared. Groups that
-/// `provision` did not add are left alone.
-pub(super) fn leave_groups(found: Difference, spec: &Spec, entry: Option<&Entry>, state: &State) -> Difference {
+/// `provision` did not add are left alone, and one that this plan deletes takes its members along.
+pub(super) fn leave_groups(
+    found: Difference,
+    spec: &Spec,
+    entry: Option<&Entry>,
+    state: &State,
+    deleted: impl Fn(&str) -> bool,
+) -> Difference {
     let (Spec::User(spec), Some(Spec::User(before)), State::User(UserState::Present { groups, .. })) =
         (spec, entry.map(|entry| &entry.spec), state)
     else {
@@ -108,6 +114,7 @@ pub(super) fn leave_groups(found: Difference, spec: &Spec, entry: Option<&Entry>
         .groups
         .difference(&spec.groups)
         .filter(|name| groups.contains(&HostText::from(name.as_str())) && !had.contains(name.as_str()))
+        .filter(|name| !deleted(name))
         .cloned()
         .collect();
     if leave.is_empty() {

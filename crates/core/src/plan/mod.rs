@@ -5,11 +5,13 @@ mod access;
 mod account;
 mod block;
 mod check;
+mod compare;
 mod difference;
 mod order;
 mod package;
 mod path;
 mod removal;
+mod rollback;
 #[cfg(test)]
 mod simulate;
 mod switch;
@@ -26,6 +28,9 @@ use crate::model::{
 };
 use difference::{Difference, Edit};
 use order::Work;
+
+pub use compare::{Comparison, Differs, compare, contents};
+pub use rollback::{Remains, Rollback, rollback};
 
 /// The plan that takes a host from what was observed to what is desired.
 ///
@@ -153,7 +158,10 @@ impl<'a> Draft<'a> {
             }
             let found = difference::difference(&resource.spec, state, Some(&self.desired.blobs));
             let found = package::unheld(found, id, self.observed);
-            let found = account::leave_groups(found, &resource.spec, self.entry(id), state);
+            let found = account::leave_groups(found, &resource.spec, self.entry(id), state, |group| {
+                let deleted = self.changes.get(&ResourceId::new(Kind::Group, group));
+                deleted.is_some_and(|change| change.action == Action::Remove)
+            });
             self.take(id, resource, found, state);
         }
     }
