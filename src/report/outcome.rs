@@ -1,7 +1,7 @@
 //! What an apply's end on one host means: its word, its sentence and its exit code. How several combine is
 //! [`crate::cli::exit::combine`]'s matter.
 
-use provision_core::model::HostName;
+use provision_core::model::{HostName, Plan};
 
 use super::{error, words};
 use crate::cli::exit::Exit;
