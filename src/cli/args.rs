@@ -323,6 +323,7 @@ Examples:
   provision show web-1
   provision show web-1 -v          with every attribute, and the text of files
   provision show web-1 /etc/motd   one resource in full; also file:/etc/motd
+  provision show web-1 --toml      as one host file without modules and templates
   provision show web-1 --json")]
 pub struct Show {
     /// The host
@@ -331,6 +332,9 @@ pub struct Show {
     /// One of its resources: kind:name, or its name alone
     #[arg(value_name = "PATH")]
     pub path: Option<String>,
+    /// Write it as a host file that needs no module; read again, it is the same host
+    #[arg(long, conflicts_with_all = ["path", "json"])]
+    pub toml: bool,
 }
 
 /// `why`.

@@ -8,12 +8,13 @@ use crate::cli::args::Show as Args;
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 use crate::report::error::CommandError;
-use crate::report::show;
+use crate::report::{flat, show};
 
 /// Runs the command.
 pub(super) fn run(root: Option<&Path>, args: &Args, ui: &Ui) -> Result<Exit, CommandError> {
     let desired = Fleet::load_one(root, &args.host, ui)?;
     let text = match &args.path {
+        None if args.toml => flat::flat(&desired),
         None if ui.json() => show::show_json(&desired),
         None => show::show_text(&desired, ui.verbose(), ui.results()),
         Some(path) => {

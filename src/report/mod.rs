@@ -10,6 +10,7 @@ pub mod event_json;
 pub mod exec;
 pub mod explain;
 pub mod findings;
+pub mod flat;
 pub mod fmt;
 pub mod forget;
 pub mod graph;

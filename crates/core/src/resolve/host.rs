@@ -1,11 +1,12 @@
 //! One host: its modules and its own file to what it should be. What the machine is, nobody asks here.
 
 use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{
     Assert, Code, Declaration, Diagnostic, Host, Label, PortClaim, Project, Severity, Sort, SourceMap,
 };
-use crate::model::{Desired, Kind, Resource};
+use crate::model::{Desired, Kind, Resource, Spec};
 
 use super::declared::{Declarations, Whose};
 use super::imports::{Imported, Imports};
@@ -133,12 +134,20 @@ fn with_modules(
         };
         (id, resource)
     });
+    let resources: BTreeMap<_, _> = resources.collect();
+    // What a group said and the host says instead has left its text behind.
+    let used = resources.values().filter_map(|resource| match &resource.spec {
+        Spec::File(file) => Some(file.content.sha256),
+        _ => None,
+    });
+    let used: BTreeSet<_> = used.collect();
+    declarations.blobs.retain(|digest, _| used.contains(digest));
     Some(Desired {
         host: host.name.clone(),
         connection: host.connection.clone(),
         tags: host.tags.clone(),
         machine: host.machine.clone(),
-        resources: resources.collect(),
+        resources,
         blobs: declarations.blobs,
     })
 }

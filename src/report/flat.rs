@@ -1,0 +1,347 @@
+//! A host written out as one host file, without modules, options and templates: what is left when everything is worked
+//! out. Read again, it is the same host; where each part came from is [`super::why`]'s to tell.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use provision_core::config::fields;
+use provision_core::model::{
+    Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, Resource, ResourceId, Spec,
+};
+use serde_json::{Map, Value, json};
+
+/// The host as TOML. What is no text, or is to be kept out of sight, is named by its digest: `file = "SHA256"`.
+#[must_use]
+pub fn flat(desired: &Desired) -> String {
+    let mut text = String::new();
+    let mut host = connection(&desired.connection);
+    host.insert("tags".to_owned(), json!(desired.tags));
+    table(&mut text, "host", &host);
+    match &desired.machine {
+        None => {}
+        Some(Machine::Hetzner {
+            server_type,
+            location,
+            image,
+        }) => cloud(
+            &mut text,
+            "hetzner",
+            [("type", server_type), ("location", location), ("image", image)],
+        ),
+        Some(Machine::Aws {
+            instance_type,
+            region,
+            image,
+        }) => cloud(
+            &mut text,
+            "aws",
+            [("type", instance_type), ("region", region), ("image", image)],
+        ),
+    }
+    // The files that keep kernel parameters follow from them.
+    let kept: BTreeSet<&ResourceId> = desired.resources.values().filter_map(keeper).collect();
+    for (id, resource) in &desired.resources {
+        if kept.contains(id) {
+            continue;
+        }
+        let name = Value::from(literal(&id.name));
+        table(
+            &mut text,
+            &format!("{}.{name}", id.kind.table()),
+            &attributes(desired, resource),
+        );
+    }
+    text
+}
+
+/// The file that keeps a kernel parameter over a reboot.
+fn keeper(resource: &Resource) -> Option<&ResourceId> {
+    let mut on = resource.depends.iter().map(|dependency| &dependency.on);
+    matches!(resource.spec, Spec::Sysctl(_)).then(|| on.find(|on| on.kind == Kind::File))?
+}
+
+fn connection(connection: &Connection) -> Map<String, Value> {
+    let all = match connection {
+        Connection::Local => json!({ "connection": "local" }),
+        Connection::Ssh {
+            address,
+            port,
+            user,
+            host_keys,
+            identity_files,
+            jump,
+        } => json!({
+            "address": address,
+            "port": port,
+            "user": user,
+            "host_key": host_keys,
+            "identity_file": identity_files,
+            "jump": jump,
+        }),
+    };
+    match all {
+        Value::Object(table) => table,
+        _ => Map::new(),
+    }
+}
+
+fn cloud(text: &mut String, name: &str, keys: [(&str, &String); 3]) {
+    let keys = keys.map(|(key, value)| (key.to_owned(), json!(value)));
+    table(text, name, &Map::from_iter(keys));
+}
+
+/// What a host file says of a resource.
+fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
+    // Most attributes are called what their keys are, and written alike.
+    let mut all = match json!(resource.spec) {
+        Value::Object(kind) => kind.into_iter().next().map(|(_, attributes)| attributes),
+        _ => None,
+    };
+    let mut written = Map::new();
+    let known = fields(resource.spec.kind());
+    if let Some(Value::Object(attributes)) = &mut all {
+        for field in known {
+            if let Some(value) = attributes.remove(field.name) {
+                written.insert(field.name.to_owned(), value);
+            }
+        }
+    }
+    let mut put = |key: &str, value: Value| drop(written.insert(key.to_owned(), value));
+    let duration = |millis: Millis| json!(millis.to_string());
+    match &resource.spec {
+        Spec::File(file) => {
+            let (key, value) = content(desired, &file.content, file.sensitive);
+            put(key, value);
+        }
+        Spec::Package(package) => put("version", version(&json!(package.want))),
+        Spec::Sysctl(_) => put("file", json!(keeper(resource).map(|file| &file.name))),
+        Spec::Command(command) => {
+            flatten(json!(command.guard), &mut put);
+            put("timeout", duration(command.timeout));
+        }
+        Spec::Unit(unit) => put("settle", duration(unit.settle)),
+        Spec::Probe(probe) => {
+            flatten(json!(probe.check), &mut put);
+            put("timeout", duration(probe.timeout));
+            put("interval", duration(probe.interval));
+        }
+        Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Symlink(_) => {}
+    }
+    if resource.on_removal != OnRemoval::default() {
+        put("on_removal", json!(resource.on_removal));
+    }
+    for (key, reason) in [
+        ("after", DependencyReason::After),
+        ("restart_on", DependencyReason::RestartOn),
+    ] {
+        let on = resource.depends.iter().filter(|dependency| dependency.reason == reason);
+        let on: Vec<_> = on.map(|dependency| dependency.on.to_string()).collect();
+        if known.iter().any(|field| field.name == key) {
+            put(key, json!(on));
+        }
+    }
+    written
+}
+
+/// `{ "present": null }` and `"present"` are one wish, `{ "version": "1.0" }` another.
+fn version(want: &Value) -> Value {
+    match want {
+        Value::Object(table) => table.values().next().cloned().unwrap_or_default(),
+        want => want.clone(),
+    }
+}
+
+/// An enum's one variant as keys: `{ "creates": "/x" }`, or `{ "http": { "url": …, "status": … } }`, whose first key goes by
+/// the variant's name.
+fn flatten(variant: Value, put: &mut dyn FnMut(&str, Value)) {
+    let Value::Object(table) = variant else { return };
+    for (name, value) in table {
+        match value {
+            Value::Object(inner) => {
+                for (key, value) in inner {
+                    let own = matches!(key.as_str(), "url" | "address" | "unit");
+                    put(if own { &name } else { &key }, value);
+                }
+            }
+            value => put(&name, value),
+        }
+    }
+}
+
+fn content(desired: &Desired, content: &Content, sensitive: bool) -> (&'static str, Value) {
+    let blob = desired.blobs.get(&content.sha256).filter(|_| !sensitive);
+    match blob.and_then(|blob| std::str::from_utf8(blob.bytes()).ok()) {
+        Some(text) => ("text", json!(text)),
+        None => ("file", json!(content.sha256.to_string())),
+    }
+}
+
+/// A table with a line for each key; what is not said is left out.
+fn table(text: &mut String, name: &str, keys: &Map<String, Value>) {
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "[{name}]");
+    for (key, value) in keys {
+        let nothing = match value {
+            Value::Null => true,
+            Value::Array(items) => items.is_empty(),
+            Value::Object(table) => table.is_empty(),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+        };
+        if !nothing {
+            let _ = writeln!(text, "{key} = {}", toml(value));
+        }
+    }
+}
+
+/// A value as TOML has it, each text a template that renders to it.
+fn toml(value: &Value) -> String {
+    match value {
+        Value::String(text) if text.trim_end_matches('\n').contains('\n') => {
+            let lines: Vec<_> = text.split('\n').map(|line| quoted(&literal(line))).collect();
+            let lines: Vec<_> = lines.iter().map(|line| line.trim_matches('"')).collect();
+            format!("\"\"\"\n{}\"\"\"", lines.join("\n"))
+        }
+        Value::String(text) => quoted(&literal(text)),
+        Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
+        Value::Object(table) => {
+            let entries = table
+                .iter()
+                .map(|(key, value)| format!("{} = {}", quoted(key), toml(value)));
+            format!("{{ {} }}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+/// A basic string. TOML's escapes are JSON's; only DEL may not stand in it as it is.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+}
+
+/// A template that renders to just this text.
+fn literal(text: &str) -> String {
+    let mut literal = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find('{') {
+        let (before, mark) = rest.split_at(at);
+        literal += before;
+        match mark.as_bytes().get(1) {
+            Some(b'{' | b'%' | b'#') => {
+                let (tag, after) = mark.split_at(2);
+                let _ = write!(literal, "{{{{ '{tag}' }}}}");
+                rest = after;
+            }
+            _ => {
+                literal.push('{');
+                rest = mark.get(1..).unwrap_or("");
+            }
+        }
+    }
+    literal + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::Path;
+
+    use provision_core::config::Sources;
+    use provision_core::model::{Desired, Origin};
+    use provision_core::resolve::resolve_all;
+
+    use super::flat;
+
+    type Files = BTreeMap<String, Vec<u8>>;
+
+    fn read(root: &Path, parts: &[&str]) -> Files {
+        let mut files = Files::new();
+        let mut open: Vec<_> = parts.iter().map(|part| root.join(part)).collect();
+        while let Some(next) = open.pop() {
+            for entry in fs::read_dir(next).into_iter().flatten() {
+                let path = entry.unwrap().path();
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    files.insert(name, fs::read(path).unwrap());
+                }
+            }
+        }
+        files
+    }
+
+    /// The same without the places where things are written.
+    fn unplaced(mut host: Desired) -> Desired {
+        for resource in host.resources.values_mut() {
+            resource.origin = Origin {
+                file: String::new(),
+                line: 0,
+                column: 0,
+            };
+        }
+        host
+    }
+
+    /// Writes every host out, reads that again, and gives how many resources were compared.
+    fn read_again(config: Files, files: &Files) -> usize {
+        let mut compared = 0;
+        for (name, host) in resolve_all(&Sources { config, files }).hosts {
+            let text = flat(&host);
+            let blobs = host.blobs.iter();
+            let files: Files = blobs
+                .map(|(digest, blob)| (digest.to_string(), blob.bytes().to_vec()))
+                .collect();
+            let config = Files::from([(format!("hosts/{name}.toml"), text.clone().into_bytes())]);
+            let mut again = resolve_all(&Sources { config, files: &files });
+            let found: Vec<_> = again.diagnostics.iter().map(|finding| &finding.message).collect();
+            let again = again.hosts.remove(&name).unwrap_or_else(|| panic!("{found:?}\n{text}"));
+            compared += host.resources.len();
+            assert_eq!(unplaced(again), unplaced(host), "{text}");
+        }
+        compared
+    }
+
+    #[test]
+    fn a_host_that_is_shown_and_read_again_is_the_same() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let cases = fs::read_dir(root.join("crates/core/tests/cases")).unwrap();
+        let roots = cases.map(|case| case.unwrap().path()).chain([root.to_owned()]);
+        let mut compared = 0;
+        for root in roots {
+            let local = read(&root.join("files"), &[""]);
+            compared += read_again(read(&root, &["hosts", "groups", "modules"]), &local);
+        }
+        assert!(compared > 100, "only {compared} resources");
+    }
+
+    #[test]
+    fn texts_that_look_like_templates_or_toml_stay_as_they_are() {
+        let hard = [
+            "{% raw %}{{ x }} {%- y %} {# z #} {{{ } %} }}{% endraw %}",
+            "a\\n\\\"\\\"\\\" \\\\ ''' \\u0007\\u007f\\nlast",
+            "\\n\\n\\n",
+            "one line\\n",
+            "  indented\\n\\ttabbed \\\\\\nü\\n",
+            "",
+        ];
+        let files: String = hard
+            .iter()
+            .enumerate()
+            .map(|(number, text)| format!("[files.\"/f{number}\"]\ntext = \"{text}\"\n"))
+            .collect();
+        let odd = "[files.\"/{% raw %}{{name}}{% endraw %}\"]\ntext = \"x\"\nmode = \"0600\"\n\
+                   [commands.\"a.b\"]\nrun = [\"echo\", \"{% raw %}{%{% endraw %}\"]\nunless = [\"false\"]\nenv = { A_B = \"{% raw %}{{{% endraw %}\" }\n";
+        let config = Files::from([("hosts/a.toml".to_owned(), (files + odd).into_bytes())]);
+        let found = resolve_all(&Sources {
+            config: config.clone(),
+            files: &Files::new(),
+        })
+        .diagnostics;
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(read_again(config, &Files::new()), hard.len() + 2);
+    }
+}
