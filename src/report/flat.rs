@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use provision_core::config::fields;
+use provision_core::config::{Sort, fields};
 use provision_core::model::{
     Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, Resource, ResourceId, Spec,
 };
@@ -44,20 +44,27 @@ pub fn flat(desired: &Desired) -> String {
         if kept.contains(id) {
             continue;
         }
-        let name = Value::from(literal(&id.name));
-        table(
-            &mut text,
-            &format!("{}.{name}", id.kind.table()),
-            &attributes(desired, resource),
-        );
+        let mut keys = attributes(desired, resource);
+        let mut name = format!("{}.{}", id.kind.table(), quoted(&literal(&id.name)));
+        if keeper(resource).is_some_and(|file| file.name == HOSTNAME) {
+            // The kernel's name of the host is kept in a file of its own, and has a table of its own.
+            keys.retain(|key, _| matches!(key.as_str(), "value" | "on_removal"));
+            "system.hostname".clone_into(&mut name);
+        }
+        table(&mut text, &name, &keys);
     }
     text
 }
 
+/// Where kernel parameters are kept (sysctl.d(5)), and the host's name (hostname(5)).
+const SYSCTL_D: &str = "/etc/sysctl.d/";
+const HOSTNAME: &str = "/etc/hostname";
+
 /// The file that keeps a kernel parameter over a reboot.
 fn keeper(resource: &Resource) -> Option<&ResourceId> {
     let mut on = resource.depends.iter().map(|dependency| &dependency.on);
-    matches!(resource.spec, Spec::Sysctl(_)).then(|| on.find(|on| on.kind == Kind::File))?
+    let keeps = |on: &&ResourceId| on.kind == Kind::File && (on.name.starts_with(SYSCTL_D) || on.name == HOSTNAME);
+    matches!(resource.spec, Spec::Sysctl(_)).then(|| on.find(keeps))?
 }
 
 fn connection(connection: &Connection) -> Map<String, Value> {
@@ -98,7 +105,7 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
         _ => None,
     };
     let mut written = Map::new();
-    let known = fields(resource.spec.kind());
+    let known = fields(Sort::Kind(resource.spec.kind()));
     if let Some(Value::Object(attributes)) = &mut all {
         for field in known {
             if let Some(value) = attributes.remove(field.name) {
@@ -125,7 +132,7 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
             put("timeout", duration(probe.timeout));
             put("interval", duration(probe.interval));
         }
-        Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Symlink(_) => {}
+        Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Block(_) | Spec::Symlink(_) | Spec::Switch(_) => {}
     }
     if resource.on_removal != OnRemoval::default() {
         put("on_removal", json!(resource.on_removal));
@@ -201,7 +208,8 @@ fn toml(value: &Value) -> String {
     match value {
         Value::String(text) if text.trim_end_matches('\n').contains('\n') => {
             let lines: Vec<_> = text.split('\n').map(|line| quoted(&literal(line))).collect();
-            let lines: Vec<_> = lines.iter().map(|line| line.trim_matches('"')).collect();
+            let bare = |line: &String| line.get(1..line.len() - 1).unwrap_or("").to_owned();
+            let lines: Vec<_> = lines.iter().map(bare).collect();
             format!("\"\"\"\n{}\"\"\"", lines.join("\n"))
         }
         Value::String(text) => quoted(&literal(text)),
@@ -300,7 +308,11 @@ mod tests {
             let found: Vec<_> = again.diagnostics.iter().map(|finding| &finding.message).collect();
             let again = again.hosts.remove(&name).unwrap_or_else(|| panic!("{found:?}\n{text}"));
             compared += host.resources.len();
-            assert_eq!(unplaced(again), unplaced(host), "{text}");
+            let (again, host) = (unplaced(again), unplaced(host));
+            for (id, resource) in &host.resources {
+                assert_eq!(again.resources.get(id), Some(resource), "{text}");
+            }
+            assert_eq!(again, host, "{text}");
         }
         compared
     }
@@ -325,6 +337,7 @@ mod tests {
             "a\\n\\\"\\\"\\\" \\\\ ''' \\u0007\\u007f\\nlast",
             "\\n\\n\\n",
             "one line\\n",
+            "\\\"quoted\\\" lines\\nend in \\\"quotes\\\"\\n",
             "  indented\\n\\ttabbed \\\\\\nü\\n",
             "",
         ];
