@@ -108,7 +108,9 @@ pub(super) fn leave_groups(
     };
     let had: BTreeSet<&str> = match entry.and_then(|entry| entry.original.as_ref()) {
         Some(State::User(UserState::Present { groups, .. })) => groups.iter().map(HostText::untrusted).collect(),
-        _ => BTreeSet::new(),
+        // It was as declared from the first: nobody put it into any of them for us.
+        None => return found,
+        Some(_) => BTreeSet::new(),
     };
     let leave: BTreeSet<String> = before
         .groups

@@ -222,14 +222,22 @@ fn apply(op: &Op, host: &mut Observed) {
             host.resources.insert(id, Fact::Known(State::Group(GroupState::Absent)));
         }
         Op::CreateUser(spec) => {
-            let text = |value: Option<String>| HostText::new(value.unwrap_or_default());
+            let text = |value: String| HostText::new(value);
             let state = UserState::Present {
                 uid: spec.uid.unwrap_or(1000),
                 group: owner(spec.group.as_deref().unwrap_or(&spec.name)),
                 groups: spec.groups.iter().map(|name| HostText::from(name.as_str())).collect(),
-                home: text(spec.home.as_ref().map(ToString::to_string)),
-                shell: text(spec.shell.as_ref().map(ToString::to_string)),
-                comment: text(spec.comment.clone()),
+                home: text(
+                    spec.home
+                        .as_ref()
+                        .map_or_else(|| format!("/home/{}", spec.name), ToString::to_string),
+                ),
+                shell: text(
+                    spec.shell
+                        .as_ref()
+                        .map_or_else(|| "/bin/sh".to_owned(), ToString::to_string),
+                ),
+                comment: text(spec.comment.clone().unwrap_or_default()),
             };
             set(host, &Spec::User(spec.clone()), State::User(state));
         }

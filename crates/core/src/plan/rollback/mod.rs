@@ -1,6 +1,9 @@
 //! Going back to a generation: what the host was to be then, made anew from the host's own records, and planned as every
 //! configuration is. It reads no record and fetches no content.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan;
