@@ -94,3 +94,54 @@ pub fn history_json(host: &HostName, history: &History) -> String {
         "exit_code": Exit::Done.code(),
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use provision_core::model::{Digest, DiskUse, Outcome};
+
+    use super::*;
+
+    #[test]
+    fn each_generation_is_a_line_and_the_newest_is_in_force() {
+        let generation = |number, commit: Option<&str>, to: Option<&str>, outcome| {
+            let fields = [("who", Some("ada@desk")), ("commit", commit), ("rollback_to", to)];
+            let by = fields
+                .into_iter()
+                .filter_map(|(field, value)| Some((field.to_owned(), HostText::from(value?))));
+            Generation {
+                number,
+                plan_id: Digest::of(b""),
+                at: 1_700_000_000 + number,
+                by: by.collect::<BTreeMap<_, _>>(),
+                outcome,
+                resources: 9,
+                counts: GenerationCounts {
+                    created: number,
+                    changed: 2,
+                    removed: 0,
+                },
+            }
+        };
+        let commit = format!("{}+dirty", "0123456789".repeat(4));
+        let history = History {
+            generations: vec![
+                generation(12, Some(&commit), Some("9"), Outcome::Confirmed),
+                generation(11, None, None, Outcome::Interrupted),
+            ],
+            disk: DiskUse {
+                generations: 4096,
+                contents: 3 << 20,
+                runs: 999,
+            },
+        };
+        let host = HostName::new("web-1").unwrap();
+        insta::assert_snapshot!(history_text(&host, &history, Palette::PLAIN));
+        let none = History {
+            generations: Vec::new(),
+            ..history
+        };
+        assert!(history_text(&host, &none, Palette::PLAIN).contains("nothing was applied to it yet"));
+    }
+}

@@ -3,14 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use provision_core::model::{
-    Action, Blocker, Connection, Desired, Digest, Fact, Holder, HostFacts, HostText, Kind, Moved, Origin, Plan,
-    ProbeState, Reason, Resource, ResourceId, RunEvent, RunPhase, RunSummary, Spec, StepError, SysctlSpec, TextChange,
-    Unchanged,
+    Action, Blocker, Connection, Desired, Digest, DiskUse, Fact, FieldChange, Generation, GenerationCounts, History,
+    Holder, HostFacts, HostText, Kind, Moved, Origin, Outcome, Past, Plan, ProbeState, Reason, Receipt, Resource,
+    ResourceId, RunEvent, RunPhase, RunSummary, Spec, StepError, SysctlSpec, TextChange, Unchanged,
 };
+use provision_core::plan::{Comparison, Differs, Remains};
 use provision_core::wire::{StatusReport, UnitReport};
 
 use super::plan::PlanView;
-use super::{Palette, drift, error, event_json, exec, json, plan, plan_json, progress, recap, sample, show, status};
+use super::{
+    Palette, comparison, drift, error, event_json, exec, forget, history, json, plan, plan_json, progress, recap,
+    rollback, sample, show, status,
+};
 use crate::cli::exit::Exit;
 use crate::drive::{ReachError, ReachStage};
 use crate::events::{ExecEnd, HostOutcome, OutputStream, Progress, Refused};
@@ -252,6 +256,63 @@ fn desired(text: &str) -> Desired {
     }
 }
 
+/// A host's records that are hostile wherever a host can be.
+fn records(text: &str) -> (History, Past, Vec<(ResourceId, Remains)>, Vec<Comparison>) {
+    let by: BTreeMap<_, _> = ["who", "commit", "version", "rollback_to", text]
+        .map(|field| (field.to_owned(), HostText::from(text)))
+        .into();
+    let history = History {
+        generations: vec![Generation {
+            number: 7,
+            plan_id: Digest::of(b""),
+            at: u64::MAX,
+            by: by.clone(),
+            outcome: Outcome::Failed,
+            resources: 1,
+            counts: GenerationCounts::default(),
+        }],
+        disk: DiskUse::default(),
+    };
+    let receipt = Receipt {
+        generation: 7,
+        plan_id: Digest::of(b""),
+        at: u64::MAX,
+        by,
+        outcome: Outcome::Interrupted,
+        entries: BTreeMap::new(),
+        pending: BTreeSet::new(),
+    };
+    let past = Past {
+        number: 7,
+        receipt: Some(receipt),
+        since: BTreeMap::new(),
+    };
+    let id = || ResourceId::new(Kind::File, text);
+    let remains = [
+        Remains::Ran,
+        Remains::Sensitive,
+        Remains::NotKept,
+        Remains::Version(text.into()),
+        Remains::OldVersion(text.to_owned()),
+        Remains::Data,
+    ];
+    let comparison = Comparison {
+        id: id(),
+        differs: Differs::Changed,
+        fields: vec![FieldChange {
+            field: text.to_owned(),
+            before: Some(text.into()),
+            after: Some(text.to_owned()),
+        }],
+        text: Some(TextChange::Text {
+            before: text.into(),
+            after: text.to_owned(),
+        }),
+    };
+    let remains = remains.map(|remains| (id(), remains)).into();
+    (history, past, remains, vec![comparison])
+}
+
 /// Everything that people read.
 fn texts(text: &str) -> Vec<String> {
     let palette = Palette::PLAIN;
@@ -272,6 +333,14 @@ fn texts(text: &str) -> Vec<String> {
         status::status_text(&BTreeMap::from([(host.clone(), Ok(host_status(text)))]), true, palette),
         status::status_text(&BTreeMap::from([(host.clone(), Err(reach(text)))]), true, palette),
     ];
+    let (kept, past, remains, differences) = records(text);
+    texts.extend([
+        history::history_text(&host, &kept, palette),
+        forget::what_goes(&host, &kept, palette),
+        forget::forgotten_text(&host, palette),
+        rollback::rollback_text(&past, &remains, &plan, palette),
+        comparison::comparison_text(&host, (1, 2), &differences, true, palette),
+    ]);
     texts.extend(exec::end_words(&Ok(ExecEnd::Killed(text.into()))));
     texts.extend(exec::end_words(&Err(reach(text))));
     for end in outcomes(text) {
@@ -308,6 +377,13 @@ fn jsons(text: &str) -> Vec<String> {
         exec::end_line(&host, &Ok(ExecEnd::Killed(text.into()))),
         exec::end_line(&host, &Err(reach(text))),
     ];
+    let (kept, past, remains, differences) = records(text);
+    jsons.extend([
+        history::history_json(&host, &kept),
+        rollback::rollback_line(&past, &remains, &plan),
+        rollback::rollback_document(&past, &remains, &plan, Exit::Done),
+        comparison::comparison_json(&host, (1, 2), &differences),
+    ]);
     jsons.extend(
         outcomes(text)
             .iter()

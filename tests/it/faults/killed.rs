@@ -98,12 +98,17 @@ fn apply_until(lab: &Lab, lines: usize) -> Running {
     lab.declare(BODY);
     let known: BTreeSet<_> = runs(lab).into_iter().collect();
     let running = start(lab, &["apply", "--yes"]);
+    reaches(lab, &known, lines);
+    running
+}
+
+/// Waits until the journal of a run that is not among the known ones has more than that many lines, or its last.
+fn reaches(lab: &Lab, known: &BTreeSet<String>, lines: usize) {
     until("the journal has those lines", || {
         let begun = runs(lab).into_iter().find(|run| !known.contains(run));
         let journal = begun.and_then(|run| fs::read_to_string(journal_path(lab, &run)).ok());
         journal.is_some_and(|text| text.lines().count() > lines || text.contains("confirmed"))
     });
-    running
 }
 
 /// Kills the runner of the host's apply, if it is still there, from outside: nothing is faster.
@@ -153,6 +158,57 @@ fn a_runner_killed_at_any_line_of_its_journal_is_finished_by_the_next_apply() {
         assert_eq!(heals(&lab, &what, &full), empty, "{what}: after removal");
     }
     assert!(killed >= tried - 2, "only {killed} of {tried} runs were killed");
+}
+
+/// The newest generation's number.
+fn newest(lab: &Lab) -> String {
+    let told = lab.provision(&["generations", lab.name(), "--json"]).expect(0).json();
+    told["generations"][0]["number"].to_string()
+}
+
+#[test]
+fn a_rollback_killed_at_any_line_of_its_journal_is_finished_by_going_back_again() {
+    let lab = Lab::new();
+    // What others may not read is sensitive otherwise, and then not kept for going back.
+    let body = BODY.replace("mode = \"0640\"", "mode = \"0640\"\nsensitive = false");
+    lab.converge(&body);
+    let (first, one) = (newest(&lab), lab.on_host(DIGEST));
+    let other = body
+        .replace("speed = 3", "speed = 5")
+        .replace("mode = \"0640\"", "mode = \"0600\"")
+        .replace("text = \"managed", "text = \"changed")
+        .replace("\"settings\"", "\"seed\"")
+        .replace("20000 60000", "30000 50000")
+        .replace("enabled = true", "enabled = false")
+        .replace("exec sleep", "sleep 0; exec sleep")
+        + "[files.\"/etc/robot-two\"]\ntext = \"two\\n\"\n";
+    lab.converge(&other);
+    let (second, two) = (newest(&lab), lab.on_host(DIGEST));
+    assert_ne!(one, two);
+    let back = |to: &str| lab.provision(&["rollback", lab.name(), to, "--yes"]).expect(0);
+    let _ = back(&first);
+    let count = journal(&lab).len();
+    assert!(count >= 15, "{count} lines");
+    let mut killed = 0;
+    for line in (0..count - 1).step_by(3) {
+        let _ = back(&second);
+        assert_eq!(lab.on_host(DIGEST), two);
+        let known: BTreeSet<_> = runs(&lab).into_iter().collect();
+        let running = start(&lab, &["rollback", lab.name(), &first, "--yes"]);
+        reaches(&lab, &known, line);
+        kill_runner(&lab);
+        let ran = running.ends();
+        let what = format!("killed after line {line} of {count}");
+        assert!(matches!(ran.code(), 0 | 3), "{what}: {}", ran.told());
+        killed += u32::from(ran.code() == 3);
+        let again = back(&first);
+        assert_eq!(lab.on_host(DIGEST), one, "{what}: {}", again.told());
+        lab.on_host("test ! -e /etc/robot-two");
+        let empty = lab.provision(&["rollback", lab.name(), &first, "--plan", "--detailed-exitcode"]);
+        let _ = empty.expect(0);
+    }
+    assert!(killed >= 3, "only {killed} runs were killed");
+    assert_no_leftovers(&lab);
 }
 
 #[test]

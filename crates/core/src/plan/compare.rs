@@ -115,7 +115,7 @@ fn attributes(entry: Option<&Entry>) -> BTreeMap<String, String> {
     fields.retain(|name, _| !matches!(name.as_str(), "name" | "path" | "key"));
     let mut shown: BTreeMap<_, _> = fields
         .into_iter()
-        .filter_map(|(name, value)| Some((name, told(value)?)))
+        .filter_map(|(name, value)| Some((name.clone(), told(&name, value)?)))
         .collect();
     if let Spec::File(spec) = &entry.spec {
         let Content { sha256, size } = spec.content;
@@ -128,9 +128,10 @@ fn attributes(entry: Option<&Entry>) -> BTreeMap<String, String> {
 }
 
 /// A value as it is shown; what is not said is not shown either.
-fn told(value: Value) -> Option<String> {
+fn told(name: &str, value: Value) -> Option<String> {
     match value {
-        Value::Null | Value::Bool(false) => None,
+        Value::Null => None,
+        Value::Bool(false) if matches!(name, "sensitive" | "system" | "seed") => None,
         Value::String(text) => Some(text),
         Value::Array(items) if items.is_empty() => None,
         Value::Object(fields) if fields.is_empty() => None,
