@@ -88,6 +88,7 @@ fn units(desired: &Desired) -> Vec<UnitName> {
             | Spec::Directory(_)
             | Spec::File(_)
             | Spec::Block(_)
+            | Spec::Tree(_)
             | Spec::Switch(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)

@@ -1,7 +1,7 @@
 //! The words for the model's enums and values: one table for each, used by every view. It lays out nothing.
 
 use provision_core::model::{
-    Action, Digest, HostText, Moved, Op, Outcome, PathKind, Reason, ResourceId, RunPhase, Switch, SwitchSpec,
+    Action, Digest, HostText, Moved, Op, Outcome, PathKind, Reason, ResourceId, RunPhase, Source, Switch, SwitchSpec,
 };
 
 /// Text from anywhere as one line that cannot steer a terminal. Names in a receipt, and so in a plan, come from hosts.
@@ -183,6 +183,11 @@ pub fn op(op: &Op) -> String {
         Op::PutBlock(spec) => format!("put block {} into {}", spec.name, spec.path),
         Op::RemoveBlock { path, name, .. } => format!("take block {name} out of {path}"),
         Op::Packages { install, remove } => packages(install.keys(), remove.iter()),
+        Op::MakeTree(spec) => match &spec.source {
+            Source::Archive { url, .. } => format!("unpack {url} at {}", spec.path),
+            Source::Npm { .. } => format!("install npm packages at {}", spec.path),
+        },
+        Op::RemoveTree { path } => format!("remove {path} and its versions"),
         Op::Turn(spec) => turn(spec),
         Op::SetSysctl(spec) => format!("set {} = {}", spec.key, spec.value),
         Op::DaemonReload => "let systemd read its unit files".to_owned(),
@@ -219,7 +224,13 @@ pub fn op(op: &Op) -> String {
 #[must_use]
 pub const fn op_is_long(op: &Op) -> bool {
     match op {
-        Op::Packages { .. } | Op::AtBoot { .. } | Op::Unit { .. } | Op::Settle(_) | Op::Run(_) | Op::Probe(_) => true,
+        Op::Packages { .. }
+        | Op::MakeTree(_)
+        | Op::AtBoot { .. }
+        | Op::Unit { .. }
+        | Op::Settle(_)
+        | Op::Run(_)
+        | Op::Probe(_) => true,
         Op::WriteFile(_)
         | Op::SetAttributes { .. }
         | Op::MakeDirectory(_)
@@ -228,6 +239,7 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::RestoreFile { .. }
         | Op::PutBlock(_)
         | Op::RemoveBlock { .. }
+        | Op::RemoveTree { .. }
         | Op::Turn(_)
         | Op::SetSysctl(_)
         | Op::DaemonReload

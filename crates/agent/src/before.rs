@@ -123,6 +123,8 @@ const fn is_kept(kind: Kind) -> bool {
         | Kind::Directory
         | Kind::File
         | Kind::Block
+        | Kind::Archive
+        | Kind::Npm
         | Kind::Hold
         | Kind::Linger
         | Kind::KernelModule

@@ -339,6 +339,8 @@ fn sweep(layout: &Layout, plan: &Plan) {
         Op::SetAttributes { .. }
         | Op::RemovePath { .. }
         | Op::Packages { .. }
+        | Op::MakeTree(_)
+        | Op::RemoveTree { .. }
         | Op::Turn(_)
         | Op::SetSysctl(_)
         | Op::DaemonReload

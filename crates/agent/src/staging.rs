@@ -189,6 +189,18 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
                     });
                 }
             }
+            Op::MakeTree(spec) => {
+                if !spec
+                    .source
+                    .contents()
+                    .iter()
+                    .all(|content| plan.blobs.contains_key(&content.sha256))
+                {
+                    return Err(StageError::MissingContent {
+                        path: spec.path.to_string(),
+                    });
+                }
+            }
             Op::RestoreFile { path, content, .. } => {
                 let stored = fs::metadata(layout.stored(&content.sha256));
                 if !stored.is_ok_and(|meta| meta.len() == content.size) {
@@ -217,6 +229,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::RemovePath { .. }
             | Op::PutBlock(_)
             | Op::RemoveBlock { .. }
+            | Op::RemoveTree { .. }
             | Op::Turn(_)
             | Op::SetSysctl(_)
             | Op::DaemonReload

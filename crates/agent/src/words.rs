@@ -4,7 +4,7 @@ use std::error::Error;
 
 use provision_core::model::{
     BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, State, SwitchState,
-    SysctlState, UnitState, UserState,
+    SysctlState, TreeState, UnitState, UserState,
 };
 
 /// An error and all its causes in one line.
@@ -52,6 +52,12 @@ pub(crate) fn found(state: &State) -> HostText {
         State::Block(BlockState::File { lines: Some(_), .. }) => "the block, or whose its file is, differs".to_owned(),
         State::Block(BlockState::Broken { problem }) => problem.clone(),
         State::Block(BlockState::Other { what }) => what.clone(),
+        State::Tree(TreeState::Absent) => "nothing is there".to_owned(),
+        State::Tree(TreeState::Version { directory, intact }) => {
+            let changed = if *intact { "" } else { ", changed since it was unpacked" };
+            format!("it is version {}{changed}", directory.untrusted())
+        }
+        State::Tree(TreeState::Other { what }) => what.clone(),
         State::Switch(SwitchState { on }) => format!("it is {}", if *on { "on" } else { "off" }),
         State::Sysctl(SysctlState::NoSuchKey) => "this kernel has no such key".to_owned(),
         State::Sysctl(SysctlState::Live(value)) => format!("it is {:?}", value.untrusted()),

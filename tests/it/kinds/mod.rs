@@ -15,5 +15,6 @@ mod shorthand;
 mod switch;
 mod symlink;
 mod sysctl;
+mod tree;
 mod unit;
 mod user;

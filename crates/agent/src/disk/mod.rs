@@ -5,6 +5,7 @@ mod batch;
 mod change;
 mod inspect;
 mod resolve;
+mod seal;
 mod write;
 
 pub(crate) use batch::write_states;
@@ -13,4 +14,5 @@ pub(crate) use change::{ChangeError, Removed, make_directory, make_symlink, remo
 pub(crate) const BLOCK_FILE_BYTES: u64 = 16 << 20;
 
 pub(crate) use inspect::{inspect, read_file};
+pub(crate) use seal::seal_of;
 pub(crate) use write::{Attributes, ValidateError, WriteError, create_file, write_file, write_state};

@@ -12,6 +12,7 @@ mod probe;
 mod settle;
 mod switch;
 mod sysctl;
+mod tree;
 mod unit;
 mod user;
 
@@ -113,6 +114,8 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
             attributes,
         } => block::remove(path, name, *ragged, *made_file, *attributes),
         Op::Packages { install, remove } => package::change(install, remove, progress),
+        Op::MakeTree(spec) => tree::make(spec, work, progress),
+        Op::RemoveTree { path } => tree::remove(path),
         Op::Turn(spec) => switch::turn(spec, progress),
         Op::SetSysctl(spec) => sysctl::set(spec),
         Op::DaemonReload => unit::daemon_reload(progress),

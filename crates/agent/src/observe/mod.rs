@@ -11,6 +11,7 @@ mod path;
 mod probe;
 mod switch;
 mod sysctl;
+mod tree;
 mod unit;
 mod user;
 
@@ -29,6 +30,7 @@ pub(crate) use command::invocation;
 pub(crate) use facts::{facts, uptime};
 pub(crate) use probe::try_once;
 pub(crate) use sysctl::{folded, proc_path};
+pub(crate) use tree::{is_intact, is_version, seal_path};
 
 /// How many guards and probes are tried at the same time. They wait more than they work.
 const WAITING_AT_ONCE: usize = 16;
@@ -82,7 +84,7 @@ enum Turn {
 
 fn turn(spec: &Spec) -> Turn {
     match spec {
-        Spec::Command(_) => Turn::Beside,
+        Spec::Command(_) | Spec::Tree(_) => Turn::Beside,
         Spec::Probe(probe) => match probe.check {
             Check::Http { .. } | Check::Tcp { .. } => Turn::Beside,
             Check::Unit { .. } => Turn::Last,
@@ -127,6 +129,10 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
             .accounts()
             .and_then(|all| path::observe(&spec.path, all))
             .map(State::Path),
+        Spec::Tree(spec) => sources
+            .accounts()
+            .and_then(|all| tree::observe(spec, all))
+            .map(State::Tree),
         Spec::Switch(spec) => switch::observe(spec, || sources.packages().is_held(&spec.name)).map(State::Switch),
         Spec::Sysctl(spec) => sysctl::observe(&spec.key).map(State::Sysctl),
         Spec::Command(spec) => sources

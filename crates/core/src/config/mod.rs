@@ -51,4 +51,4 @@ pub use sort::Sort;
 pub use source::{LocalFileError, LocalFiles, MAX_SOURCE_BYTES, SourceId, SourceMap, Sources, Span, Spanned};
 pub(crate) use tree::place_in_text;
 pub use tree::{Entry, Node, Table, Value};
-pub(crate) use word::{HttpUrl, InstanceName, LocalPath, OwnerName, PublicKey, TcpAddress, UserName};
+pub(crate) use word::{HttpUrl, InstanceName, LocalPath, OwnerName, PublicKey, TcpAddress, Url, UserName};

@@ -196,6 +196,50 @@ const PACKAGES: &[Field] = &[
     WHEN,
     EACH,
 ];
+const ARCHIVES: &[Field] = &[
+    field(
+        "url",
+        Shape::Text,
+        "Where it is: a tar archive, packed in any way that the host's tar knows.",
+    ),
+    field(
+        "sha256",
+        Shape::Text,
+        "The SHA-256 of its bytes; nothing else is unpacked.",
+    ),
+    field(
+        "strip",
+        Shape::Uint,
+        "How many leading parts of its paths are left out, 0 by default.",
+    ),
+    ON_REMOVAL,
+    AFTER,
+    WHEN,
+    EACH,
+];
+const NPM: &[Field] = &[
+    field("manifest", Shape::LocalPath, "The package.json: a file below files/."),
+    field(
+        "lock",
+        Shape::LocalPath,
+        "The package-lock.json: a file below files/. Exactly what it names is installed.",
+    ),
+    field(
+        "programs",
+        Shape::Path,
+        "The directory of the node and npm that install them; not said: those of the search path.",
+    ),
+    field(
+        "scripts",
+        Shape::Bool,
+        "Whether the packages' own scripts run, as root; false by default.",
+    ),
+    field("env", Shape::TextTable, "Variables for npm; never a secret."),
+    ON_REMOVAL,
+    AFTER,
+    WHEN,
+    EACH,
+];
 const HOLDS: &[Field] = &[
     field("on", Shape::Bool, "Whether the package is kept at its version."),
     ON_REMOVAL,
@@ -386,6 +430,8 @@ const fn fields_of(kind: Kind) -> &'static [Field] {
         Kind::Directory => DIRECTORIES,
         Kind::Symlink => SYMLINKS,
         Kind::Package => PACKAGES,
+        Kind::Archive => ARCHIVES,
+        Kind::Npm => NPM,
         Kind::Hold => HOLDS,
         Kind::Linger => LINGER,
         Kind::KernelModule => KERNEL_MODULES,
@@ -413,6 +459,8 @@ pub const fn short_form(sort: Sort) -> Option<&'static str> {
         | Kind::Block
         | Kind::Directory
         | Kind::Symlink
+        | Kind::Archive
+        | Kind::Npm
         | Kind::Unit
         | Kind::User
         | Kind::Group
@@ -431,7 +479,7 @@ pub fn check_name(sort: Sort, name: &str) -> Result<(), Problem> {
         Sort::Shorthand(shorthand) => return shorthand.check_name(name),
     };
     match kind {
-        Kind::File | Kind::Directory | Kind::Symlink => AbsPath::from_text(name).map(drop),
+        Kind::File | Kind::Directory | Kind::Symlink | Kind::Archive | Kind::Npm => AbsPath::from_text(name).map(drop),
         Kind::Block => BlockName::from_text(name).map(drop),
         Kind::Package | Kind::Hold => PackageName::from_text(name).map(drop),
         Kind::Linger => UserName::from_text(name).map(drop),

@@ -23,6 +23,10 @@ pub enum Kind {
     Block,
     /// A symbolic link.
     Symlink,
+    /// An archive, unpacked.
+    Archive,
+    /// A set of npm packages.
+    Npm,
     /// A package that is kept at its version.
     Hold,
     /// A user whose own services run without a login.
@@ -41,7 +45,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Group,
         Self::User,
         Self::Package,
@@ -49,6 +53,8 @@ impl Kind {
         Self::File,
         Self::Block,
         Self::Symlink,
+        Self::Archive,
+        Self::Npm,
         Self::Hold,
         Self::Linger,
         Self::KernelModule,
@@ -79,6 +85,8 @@ impl Kind {
             Self::File => ("file", "files"),
             Self::Block => ("block", "blocks"),
             Self::Symlink => ("symlink", "symlinks"),
+            Self::Archive => ("archive", "archives"),
+            Self::Npm => ("npm", "npm"),
             Self::Hold => ("hold", "holds"),
             Self::Linger => ("linger", "linger"),
             Self::KernelModule => ("kernel-module", "kernel_modules"),

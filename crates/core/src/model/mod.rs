@@ -25,6 +25,7 @@ mod resource;
 mod run;
 mod switch;
 mod sysctl;
+mod tree;
 mod unit;
 mod user;
 
@@ -55,5 +56,6 @@ pub use resource::{Dependency, DependencyReason, InvalidResourceId, Resource, Re
 pub use run::{Holder, RunEvent, RunPhase, RunSummary, StepError};
 pub use switch::{Switch, SwitchSpec, SwitchState};
 pub use sysctl::{SysctlSpec, SysctlState};
+pub use tree::{Source, TreeSpec, TreeState, version_prefix};
 pub use unit::{InvalidUnitName, OnChange, UnitName, UnitSpec, UnitState};
 pub use user::{UserSpec, UserState};

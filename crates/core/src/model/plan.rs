@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec,
     HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, Spec, SwitchSpec, SymlinkSpec,
-    SysctlSpec, UnitName, UserSpec,
+    SysctlSpec, TreeSpec, UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -279,6 +279,13 @@ pub enum Op {
         install: BTreeMap<String, Option<String>>,
         /// Names.
         remove: BTreeSet<String>,
+    },
+    /// Make the version of a tree beside the one that is in use, unless it is there still, and turn the link to it.
+    MakeTree(TreeSpec),
+    /// Remove a tree's link and all its versions.
+    RemoveTree {
+        /// Where the link lies.
+        path: AbsPath,
     },
     /// Turn a switch.
     Turn(SwitchSpec),

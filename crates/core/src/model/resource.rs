@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind,
     OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SwitchSpec, SwitchState,
-    SymlinkSpec, SysctlSpec, SysctlState, UnitSpec, UnitState, UserSpec, UserState,
+    SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -83,6 +83,7 @@ pub enum Spec {
     File(FileSpec),
     Block(BlockSpec),
     Symlink(SymlinkSpec),
+    Tree(TreeSpec),
     Switch(SwitchSpec),
     Sysctl(SysctlSpec),
     Command(CommandSpec),
@@ -102,6 +103,7 @@ impl Spec {
             Self::File(_) => Kind::File,
             Self::Block(_) => Kind::Block,
             Self::Symlink(_) => Kind::Symlink,
+            Self::Tree(spec) => spec.kind(),
             Self::Switch(spec) => spec.switch.kind(),
             Self::Sysctl(_) => Kind::Sysctl,
             Self::Command(_) => Kind::Command,
@@ -121,6 +123,7 @@ impl Spec {
             Self::File(spec) => spec.path.as_str(),
             Self::Block(spec) => return ResourceId::new(Kind::Block, spec.full_name()),
             Self::Symlink(spec) => spec.path.as_str(),
+            Self::Tree(spec) => spec.path.as_str(),
             Self::Switch(spec) => &spec.name,
             Self::Sysctl(spec) => &spec.key,
             Self::Command(spec) => &spec.name,
@@ -144,6 +147,7 @@ pub enum State {
     Package(PackageState),
     Path(PathState),
     Block(BlockState),
+    Tree(TreeState),
     Switch(SwitchState),
     Sysctl(SysctlState),
     Command(CommandState),
@@ -160,11 +164,13 @@ impl State {
             | Self::Package(PackageState::Absent)
             | Self::Group(GroupState::Absent)
             | Self::User(UserState::Absent)
+            | Self::Tree(TreeState::Absent)
             | Self::Sysctl(SysctlState::NoSuchKey) => true,
             Self::Unit(unit) => unit.load.untrusted() == "not-found",
             Self::Block(BlockState::NoFile | BlockState::File { lines: None, .. }) => true,
             Self::Path(_)
             | Self::Block(_)
+            | Self::Tree(_)
             | Self::Switch(_)
             | Self::Package(_)
             | Self::Group(_)
@@ -203,6 +209,7 @@ impl State {
             | Self::Package(_)
             | Self::Path(_)
             | Self::Block(_)
+            | Self::Tree(_)
             | Self::Switch(_)
             | Self::Sysctl(_) => Digest::of_json(self),
         }

@@ -56,7 +56,14 @@ pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
         Kind::Package => PACKAGES.contains(&name),
         Kind::User => name == "root" || Some(name) == login(&desired.connection),
         Kind::Sysctl => name.starts_with("net."),
-        Kind::Group | Kind::Hold | Kind::Linger | Kind::KernelModule | Kind::Command | Kind::Probe => false,
+        Kind::Group
+        | Kind::Archive
+        | Kind::Npm
+        | Kind::Hold
+        | Kind::Linger
+        | Kind::KernelModule
+        | Kind::Command
+        | Kind::Probe => false,
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{account, block, check, package, path, switch, sysctl};
+use super::{account, block, check, package, path, switch, sysctl, tree};
 use crate::model::{
     Action, Blob, Digest, FieldChange, HostText, Millis, Op, Reason, Spec, State, TextChange, UnitName,
 };
@@ -85,6 +85,7 @@ pub(super) fn difference(spec: &Spec, state: &State, blobs: Option<&Blobs>) -> D
         (Spec::File(spec), State::Path(state)) => path::file(spec, state, blobs),
         (Spec::Block(spec), State::Block(state)) => block::block(spec, state),
         (Spec::Symlink(spec), State::Path(state)) => path::symlink(spec, state),
+        (Spec::Tree(spec), State::Tree(state)) => tree::tree(spec, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::switch(spec, *state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl::sysctl(spec, state),
         (Spec::Command(spec), State::Command(state)) => check::command(spec, state),

@@ -18,6 +18,7 @@ mod switch;
 mod sysctl;
 #[cfg(test)]
 mod tests;
+mod tree;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -271,6 +272,7 @@ impl<'a> Draft<'a> {
             | Spec::Directory(_)
             | Spec::File(_)
             | Spec::Block(_)
+            | Spec::Tree(_)
             | Spec::Switch(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)
@@ -356,15 +358,13 @@ impl<'a> Draft<'a> {
 
 /// The content that the steps write.
 fn blobs(steps: &[Step], desired: &Desired) -> BTreeMap<Digest, crate::model::Blob> {
-    steps
-        .iter()
-        .filter_map(|step| match &step.op {
-            Op::WriteFile(spec) => {
-                let blob = desired.blobs.get(&spec.content.sha256)?;
-                Some((spec.content.sha256, blob.clone()))
-            }
-            _ => None,
-        })
+    let contents = steps.iter().flat_map(|step| match &step.op {
+        Op::WriteFile(spec) => vec![spec.content],
+        Op::MakeTree(spec) => spec.source.contents(),
+        _ => Vec::new(),
+    });
+    contents
+        .filter_map(|content| Some((content.sha256, desired.blobs.get(&content.sha256)?.clone())))
         .collect()
 }
 

@@ -20,6 +20,8 @@ pub(super) const fn is_path(kind: Kind) -> bool {
         | Kind::User
         | Kind::Package
         | Kind::Block
+        | Kind::Archive
+        | Kind::Npm
         | Kind::Hold
         | Kind::Linger
         | Kind::KernelModule

@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use super::account::{self, unchanged_user};
 use super::block;
 use super::difference::{Difference, Edit, changes};
-use super::{switch, unit};
+use super::{switch, tree, unit};
 use crate::model::{
     AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, OnRemoval, Op,
     PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch, SymlinkSpec, SysctlSpec,
-    SysctlState, UnitState, UserSpec, UserState,
+    SysctlState, TreeState, UnitState, UserSpec, UserState,
 };
 
 /// A removal.
@@ -46,6 +46,7 @@ fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Directory(spec), State::Path(state)) => path(&spec.path, PathKind::Directory, entry, state, replaced),
         (Spec::Block(spec), State::Block(state)) => block::removal(spec, entry, state),
         (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
+        (Spec::Tree(spec), State::Tree(state)) => tree::removal(spec, entry, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::removal(spec, entry, *state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl(spec, entry, state),
         (Spec::Group(spec), State::Group(state)) => group(spec, entry, state),
@@ -79,6 +80,7 @@ fn remove(entry: &Entry, state: &State) -> Edit {
         State::Path(_) => State::Path(PathState::Absent),
         // Others' lines stay, and so does their file.
         State::Block(_) => State::Block(BlockState::NoFile),
+        State::Tree(_) => State::Tree(TreeState::Absent),
         State::Unit(_) => State::Unit(UnitState {
             load: HostText::from("not-found"),
             enabled: HostText::from(""),

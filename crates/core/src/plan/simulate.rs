@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     BlockSpec, BlockState, CommandState, Entry, Fact, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState,
-    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Spec, State, SwitchState, SysctlState, UnitState,
-    UnitVerb, UserState,
+    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Spec, State, SwitchState, SysctlState, TreeState,
+    UnitState, UnitVerb, UserState,
 };
 
 /// What an observation finds after the plan's steps.
@@ -104,6 +104,20 @@ fn apply(op: &Op, host: &mut Observed) {
                 target: HostText::from(spec.target.as_str()),
             };
             set(host, &Spec::Symlink(spec.clone()), State::Path(state));
+        }
+        Op::MakeTree(spec) => {
+            let state = TreeState::Version {
+                directory: HostText::new(spec.directory()),
+                intact: true,
+            };
+            set(host, &Spec::Tree(spec.clone()), State::Tree(state));
+        }
+        Op::RemoveTree { path } => {
+            for (id, fact) in &mut host.resources {
+                if matches!(fact, Fact::Known(State::Tree(_))) && id.name == path.as_str() {
+                    *fact = Fact::Known(State::Tree(TreeState::Absent));
+                }
+            }
         }
         Op::Turn(spec) => {
             let state = SwitchState { on: spec.on };

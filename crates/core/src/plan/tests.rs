@@ -930,7 +930,29 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
         };
         (Spec::Switch(spec), State::Switch(SwitchState { on: is_on }))
     });
+    let tree = (any::<bool>(), 0..4u8).prop_map(move |(strip, found)| {
+        let spec = |strip: bool| TreeSpec {
+            path: path(&format!("/t{number}")),
+            source: Source::Archive {
+                url: "https://example.org/a.tar".into(),
+                sha256: Digest::of(b""),
+                strip: strip.into(),
+            },
+        };
+        let version = |spec: TreeSpec, intact| TreeState::Version {
+            directory: HostText::new(spec.directory()),
+            intact,
+        };
+        let state = match found {
+            0 => TreeState::Absent,
+            1 => version(spec(strip), true),
+            2 => version(spec(strip), false),
+            _ => version(spec(!strip), true),
+        };
+        (Spec::Tree(spec(strip)), State::Tree(state))
+    });
     let pair = prop_oneof![
+        tree.boxed(),
         switch.boxed(),
         block.boxed(),
         (path_kind, found_path).boxed(),
@@ -1013,6 +1035,7 @@ fn absent(kind: Kind) -> Option<State> {
         Kind::Package => Some(State::Package(PackageState::Absent)),
         Kind::Directory | Kind::File | Kind::Symlink => Some(State::Path(PathState::Absent)),
         Kind::Block => Some(State::Block(BlockState::NoFile)),
+        Kind::Archive | Kind::Npm => Some(State::Tree(TreeState::Absent)),
         Kind::Hold | Kind::Linger | Kind::KernelModule => Some(State::Switch(SwitchState { on: false })),
         Kind::Sysctl => Some(State::Sysctl(SysctlState::Live("9".into()))),
         Kind::Unit => Some(not_found()),

@@ -214,6 +214,7 @@ const fn path_of(spec: &Spec) -> Option<&AbsPath> {
         Spec::File(file) => Some(&file.path),
         Spec::Directory(directory) => Some(&directory.path),
         Spec::Symlink(link) => Some(&link.path),
+        Spec::Tree(tree) => Some(&tree.path),
         Spec::Group(_)
         | Spec::User(_)
         | Spec::Package(_)

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Code, Diagnostic, did_you_mean};
 use crate::model::{
-    AbsPath, Check, CommandSpec, Dependency, DependencyReason, Kind, ProbeSpec, ResourceId, Spec, Switch, UnitSpec,
-    UserSpec,
+    AbsPath, Check, CommandSpec, Dependency, DependencyReason, Kind, ProbeSpec, ResourceId, Source, Spec, Switch,
+    TreeSpec, UnitSpec, UserSpec,
 };
 
 use super::declared::{Declarations, Declared};
@@ -97,7 +97,7 @@ impl<'a> Index<'a> {
         };
         for (id, declared) in &declarations.resources {
             match &declared.spec {
-                Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) => {
+                Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) | Spec::Tree(_) => {
                     index.paths.insert(&id.name, id);
                 }
                 Spec::Block(block) => index.blocks.entry(block.path.as_str()).or_default().push(id),
@@ -153,6 +153,7 @@ impl On<'_, '_> {
         match spec {
             Spec::Group(_) | Spec::Package(_) | Spec::Sysctl(_) => {}
             Spec::User(user) => self.user_spec(user),
+            Spec::Tree(tree) => self.tree(tree),
             Spec::Switch(switch) => match switch.switch {
                 Switch::Hold => self.add(self.index.get(Kind::Package, &switch.name), DependencyReason::After),
                 Switch::Linger => self.user(&switch.name),
@@ -230,7 +231,12 @@ impl On<'_, '_> {
             self.add(Some(block), DependencyReason::Uses);
         }
         let Some(id) = self.index.paths.get(path).copied() else {
-            return;
+            // What lies in a tree changes with it.
+            let above = AbsPath::new(path).ok();
+            let mut above = above.iter().flat_map(AbsPath::ancestors);
+            let tree = above.find_map(|above| self.index.paths.get(above.as_str()).copied());
+            let tree = tree.filter(|id| matches!(id.kind, Kind::Archive | Kind::Npm));
+            return self.add(tree, DependencyReason::Uses);
         };
         let reason = match id.kind {
             Kind::Directory => DependencyReason::After,
@@ -255,6 +261,26 @@ impl On<'_, '_> {
             }
         }
         self.path(&format!("/{}", parts.join("/")));
+    }
+
+    /// The tree's directory, and the packages whose programs make it.
+    fn tree(&mut self, tree: &TreeSpec) {
+        self.directory_of(&tree.path);
+        match &tree.source {
+            Source::Archive { .. } => {
+                for package in ["curl", "ca-certificates", "xz-utils"] {
+                    self.add(self.index.get(Kind::Package, package), DependencyReason::After);
+                }
+            }
+            Source::Npm { programs, .. } => {
+                for package in ["npm", "nodejs", "ca-certificates"] {
+                    self.add(self.index.get(Kind::Package, package), DependencyReason::After);
+                }
+                if let Some(programs) = programs {
+                    self.path(programs.as_str());
+                }
+            }
+        }
     }
 
     fn command(&mut self, command: &CommandSpec) {

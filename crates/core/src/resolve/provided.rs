@@ -123,6 +123,7 @@ fn named_by(id: &ResourceId, declared: &Declared, declarations: &Declarations) -
         Spec::Group(_)
         | Spec::Package(_)
         | Spec::Symlink(_)
+        | Spec::Tree(_)
         | Spec::Switch(_)
         | Spec::Sysctl(_)
         | Spec::Unit(_)

@@ -10,6 +10,7 @@ mod probe;
 mod switch;
 mod symlink;
 mod sysctl;
+mod tree;
 mod unit;
 mod user;
 
@@ -37,6 +38,8 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         Kind::File => file::resolve(reader),
         Kind::Block => block::resolve(reader),
         Kind::Symlink => symlink::resolve(reader),
+        Kind::Archive => tree::archive(reader),
+        Kind::Npm => tree::npm(reader),
         Kind::Hold => switch::resolve(Switch::Hold, reader),
         Kind::Linger => switch::resolve(Switch::Linger, reader),
         Kind::KernelModule => switch::resolve(Switch::KernelModule, reader),

@@ -1,0 +1,56 @@
+//! Trees: an archive by URL and digest, or npm packages by lockfile. Neither is fetched here.
+
+use crate::config::{Code, Diagnostic, LocalPath, Reported, Url};
+use crate::model::{AbsPath, Digest, Source, Spec, TreeSpec};
+
+use super::super::reader::Reader;
+use super::file::path;
+
+pub(super) fn archive(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
+    let name = reader.name()?;
+    let url = reader.required::<Url>("url");
+    let sha256 = reader.required::<String>("sha256");
+    let strip = reader.optional::<u32>("strip");
+    let said = reader.said();
+    let (url, sha256) = (url?, sha256?);
+    let Ok(digest) = sha256.value.parse::<Digest>() else {
+        let message = "a SHA-256 is 64 hexadecimal digits";
+        let diagnostic = Diagnostic::error(Code::InvalidValue, message, sha256.span, "");
+        return Err(reader.report(diagnostic.help("take it from the makers' own page, or from `sha256sum FILE`")));
+    };
+    let source = Source::Archive {
+        url: url.value.0,
+        sha256: digest,
+        strip: strip?.map_or(0, |strip| strip.value),
+    };
+    let path = AbsPath::new(name.value).map_err(|_| Reported)?;
+    reader.declare(Spec::Tree(TreeSpec { path, source }), name.span, said?);
+    Ok(())
+}
+
+pub(super) fn npm(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
+    let name = reader.name()?;
+    let manifest = reader.required::<LocalPath>("manifest");
+    let lock = reader.required::<LocalPath>("lock");
+    let programs = reader.optional::<AbsPath>("programs");
+    let scripts = reader.optional::<bool>("scripts");
+    let env = reader.table("env");
+    let said = reader.said();
+    let mut local = |path: crate::config::Spanned<LocalPath>| {
+        let path = path.map(|path| path.0);
+        let local = reader.locals.file(&path, reader.renderer.found)?;
+        reader.declarations.keep(&local.blob, local.content);
+        Ok(local.content)
+    };
+    let (manifest, lock) = (local(manifest?)?, local(lock?)?);
+    let source = Source::Npm {
+        manifest,
+        lock,
+        programs: path(programs?),
+        scripts: scripts?.is_some_and(|scripts| scripts.value),
+        env: env?,
+    };
+    let path = AbsPath::new(name.value).map_err(|_| Reported)?;
+    reader.declare(Spec::Tree(TreeSpec { path, source }), name.span, said?);
+    Ok(())
+}
