@@ -7,6 +7,7 @@ mod command;
 mod dpkg_lock;
 mod group;
 mod package;
+mod package_lists;
 mod path;
 mod probe;
 mod settle;

@@ -4,12 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use provision_core::model::{Fact, HostText, PackageSpec, PackageState, PackageWant, Spec, State, StepError};
 
-use super::{Progress, Ran, dpkg_lock, must_run, problem, run};
+use super::{Progress, Ran, dpkg_lock, must_run, package_lists, problem, run};
 use crate::child::Invocation;
 use crate::observe;
 
@@ -42,7 +41,7 @@ pub(super) fn change(
     dpkg_lock::wait(progress)?;
     repair(progress)?;
     let mut updated = None;
-    if !install.is_empty() && (!has_lists() || lists_are_older()) {
+    if !install.is_empty() && (!package_lists::has_lists() || package_lists::lists_are_older()) {
         updated = Some(update(progress)?);
     }
     let arguments = arguments(install, remove);
@@ -184,49 +183,6 @@ fn has_half_installed() -> bool {
         })
 }
 
-/// Where it is said which repositories there are.
-const SOURCES: [&str; 3] = ["/etc/apt/sources.list", "/etc/apt/sources.list.d", "/etc/apt/keyrings"];
-/// Where apt keeps what it fetched of them.
-const LISTS: &str = "/var/lib/apt/lists";
-
-/// Whether what says where lists are from was changed since they were fetched: of a new repository there are none yet, and
-/// a package of it may be in an old one too, in another version.
-fn lists_are_older() -> bool {
-    let changed = |path: &Path| fs::metadata(path).and_then(|meta| meta.modified()).ok();
-    let sources = SOURCES.iter().map(Path::new);
-    let below = sources
-        .clone()
-        .flat_map(|path| fs::read_dir(path).into_iter().flatten().flatten());
-    let newest = sources
-        .filter_map(changed)
-        .chain(below.filter_map(|entry| changed(&entry.path())))
-        .max();
-    newest.is_some_and(|newest| changed(Path::new(LISTS)).is_none_or(|fetched| fetched <= newest))
-}
-
-/// Notes that the lists are as new as can be: fetching finds nothing to write where the repositories have not changed.
-fn note_fetched() {
-    let now = rustix::fs::Timespec {
-        tv_sec: 0,
-        tv_nsec: rustix::fs::UTIME_NOW,
-    };
-    let times = rustix::fs::Timestamps {
-        last_access: now,
-        last_modification: now,
-    };
-    // Where this fails, they are fetched once more next time.
-    let _ = rustix::fs::utimensat(rustix::fs::CWD, LISTS, &times, rustix::fs::AtFlags::empty());
-}
-
-/// Whether apt has any list of packages. A fresh image has none.
-fn has_lists() -> bool {
-    let entries = fs::read_dir(LISTS).into_iter().flatten().flatten();
-    entries.into_iter().any(|entry| {
-        let name = entry.file_name();
-        name.to_string_lossy().contains("_Packages")
-    })
-}
-
 /// How the package lists were brought up to date.
 struct Updated {
     /// A mirror that could not be reached, in apt's words. apt goes on with the lists of the others, and so do we.
@@ -258,7 +214,7 @@ fn update(progress: &mut Progress<'_>) -> Result<Updated, StepError> {
         });
     }
     if unreachable.is_none() {
-        note_fetched();
+        package_lists::note_fetched();
     }
     dpkg_lock::wait(progress)?;
     Ok(Updated { unreachable })

@@ -4,6 +4,7 @@
 mod code;
 mod decode;
 mod diagnostic;
+mod fields;
 mod group;
 mod host;
 mod import;

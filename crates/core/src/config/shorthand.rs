@@ -1,8 +1,9 @@
 //! Shorthands: tables that say in a few words what would take files, links and units. What they become is
 //! [`crate::resolve`]'s to say.
 
+use super::fields::{AFTER, EACH, FILE, ON_REMOVAL, TEMPLATE, TEXT, WHEN, field};
 use super::scalar::{Problem, Scalar as _, shown};
-use super::schema::{AFTER, EACH, FILE, Field, ON_REMOVAL, Shape, TEMPLATE, TEXT, WHEN, field};
+use super::schema::{Field, Shape};
 use super::word::{Label, PlainName};
 use crate::model::AbsPath;
 
