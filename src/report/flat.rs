@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 use provision_core::config::{Sort, fields};
 use provision_core::model::{
-    Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, Resource, ResourceId, Spec,
+    Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, Resource, ResourceId, Source,
+    Spec,
 };
 use serde_json::{Map, Value, json};
 
@@ -132,6 +133,26 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
             put("timeout", duration(probe.timeout));
             put("interval", duration(probe.interval));
         }
+        Spec::Tree(tree) => match &tree.source {
+            Source::Archive { url, sha256, strip } => {
+                put("url", json!(url));
+                put("sha256", json!(sha256));
+                put("strip", json!(strip));
+            }
+            Source::Npm {
+                manifest,
+                lock,
+                programs,
+                scripts,
+                env,
+            } => {
+                put("manifest", json!(manifest.sha256));
+                put("lock", json!(lock.sha256));
+                put("programs", json!(programs));
+                put("scripts", json!(scripts));
+                put("env", json!(env));
+            }
+        },
         Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Block(_) | Spec::Symlink(_) | Spec::Switch(_) => {}
     }
     if resource.on_removal != OnRemoval::default() {

@@ -136,11 +136,12 @@ fn with_modules(
     });
     let resources: BTreeMap<_, _> = resources.collect();
     // What a group said and the host says instead has left its text behind.
-    let used = resources.values().filter_map(|resource| match &resource.spec {
-        Spec::File(file) => Some(file.content.sha256),
-        _ => None,
+    let used = resources.values().flat_map(|resource| match &resource.spec {
+        Spec::File(file) => vec![file.content],
+        Spec::Tree(tree) => tree.source.contents(),
+        _ => Vec::new(),
     });
-    let used: BTreeSet<_> = used.collect();
+    let used: BTreeSet<_> = used.map(|content| content.sha256).collect();
     declarations.blobs.retain(|digest, _| used.contains(digest));
     Some(Desired {
         host: host.name.clone(),
