@@ -404,6 +404,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_only_made_replaces_nothing_and_leaves_nothing_behind() {
+        let scratch = Scratch::new();
+        let path = AbsPath::new(scratch.path().join("f").to_str().unwrap()).unwrap();
+        let own = Attributes {
+            uid: 0,
+            gid: 0,
+            mode: Mode::from_bits(0o640),
+        };
+        create_file(&path, b"first", &own, None).unwrap();
+        let error = create_file(&path, b"second", &own, None).unwrap_err();
+        assert!(matches!(error, WriteError::Taken { .. }), "{error}");
+        // One that appears while the copy is being checked is somebody's, too.
+        let other = AbsPath::new(scratch.path().join("g").to_str().unwrap()).unwrap();
+        let mut appears = |_: &Path| {
+            fs::write(other.as_str(), "somebody's").unwrap();
+            Ok(())
+        };
+        let error = create_file(&other, b"ours", &own, Some(&mut appears)).unwrap_err();
+        assert!(matches!(error, WriteError::Taken { .. }), "{error}");
+        assert_eq!(fs::read(path.as_str()).unwrap(), b"first");
+        assert_eq!(fs::read(other.as_str()).unwrap(), b"somebody's");
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 2);
+    }
+
+    #[test]
     fn a_file_is_there_whole_with_its_attributes_and_nothing_beside_it() {
         let scratch = Scratch::new();
         let path = at(&scratch, "f");
