@@ -38,7 +38,7 @@ fn a_timer_runs_its_program_as_declared_and_goes_with_it() {
     let body = |word: &str| {
         format!(
             "[users.bot]\nhome = \"/home/bot\"\n\
-             [timers.tidy]\nrun = [\"/usr/bin/env\", \"printf\", \"%s|\", \"{word} $HOME\", \"\\\"q\\\"\"]\nevery = \"1h\"\nafter_boot = \"1ms\"\nuser = \"bot\"\n\
+             [timers.tidy]\nrun = [\"/usr/bin/env\", \"printf\", \"%s|\", \"{word} ${{HOME}}\", \"\\\"q\\\"\"]\nevery = \"1h\"\nafter_boot = \"1ms\"\nuser = \"bot\"\n\
              [timers.daily]\nunit = \"tidy.service\"\ncalendar = \"daily\"\nrandom_delay = \"1min\"\n"
         )
     };
@@ -49,7 +49,7 @@ fn a_timer_runs_its_program_as_declared_and_goes_with_it() {
     lab.on_host("i=0; until journalctl -u tidy.service -o cat --quiet | grep -q '\"q\"'; do i=$((i+1)); test $i -lt 100; sleep 0.1; done");
     assert_eq!(
         lab.on_host("journalctl -u tidy.service -o cat --quiet _COMM=env _COMM=printf | head -1; journalctl -u tidy.service -o cat --quiet | grep -o '^one.*' | head -1 || true").lines().last().unwrap_or_default(),
-        "one $HOME|\"q\"|"
+        "one ${HOME}|\"q\"|"
     );
     lab.on_host("systemctl disable --quiet --now daily.timer");
     assert_eq!(lab.drift(), moved(&[("unit:daily.timer", "host")]));
