@@ -421,6 +421,8 @@ fn a_generation_is_told_with_what_has_changed_since() {
     let two = made(&layout, Some(&one), sysctl("a", "2"), live("1"));
     let three = made(&layout, Some(&two), sysctl("b", "1"), State::Path(PathState::Absent));
     let (a, b) = (sysctl("a", "").id(), sysctl("b", "").id());
+    // What a generation replaced outlives the run that did it.
+    fs::remove_dir_all(layout.run(&two.plan_id).root()).unwrap();
 
     let told = past(&layout, None).unwrap().unwrap();
     assert_eq!((told.number, told.receipt.as_ref()), (2, Some(&two)));

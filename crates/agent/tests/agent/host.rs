@@ -135,7 +135,8 @@ impl Host {
         self.ask(&Request::Attach { plan_id, from })
     }
 
-    fn ask(&self, request: &Request) -> Vec<Response> {
+    /// Sends one request, and gives all that was answered.
+    pub(crate) fn ask(&self, request: &Request) -> Vec<Response> {
         let mut session = self.session();
         session.hello();
         session.send(request);

@@ -391,3 +391,44 @@ fn what_no_plan_brings_back_is_told_before() {
         ]
     );
 }
+
+#[test]
+fn a_user_does_not_leave_a_group_that_goes_in_the_same_plan() {
+    let user = |groups: &[&str]| {
+        Spec::User(UserSpec {
+            name: "robot".into(),
+            uid: None,
+            group: None,
+            groups: groups.iter().map(|&name| name.to_owned()).collect(),
+            home: None,
+            create_home: false,
+            shell: None,
+            comment: None,
+            system: false,
+        })
+    };
+    let extra = Spec::Group(GroupSpec {
+        name: "extra".into(),
+        gid: None,
+        system: false,
+    });
+    let zero = bare(
+        [
+            (user(&[]).id(), State::User(UserState::Absent)),
+            (extra.id(), State::Group(GroupState::Absent)),
+        ]
+        .into_iter(),
+    );
+    let both = desired([user(&["extra", "games"]), extra].into_iter());
+    let one = simulate(&plan(&both, &zero, &by()), &zero);
+    let fewer = plan(&desired([user(&[])].into_iter()), &one, &by());
+    let left: Vec<_> = fewer
+        .steps
+        .iter()
+        .filter_map(|step| match &step.op {
+            Op::ModifyUser { leave, .. } => Some(leave.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(left, [BTreeSet::from(["games".to_owned()])]);
+}
