@@ -33,7 +33,7 @@ mkdir -p /srv/repo /srv/scripts
 fn lab() -> Lab {
     let lab = Lab::new();
     lab.on_host(&format!(
-        "{BUILD}\nbuild tiny 1.0-1; build tiny 2.0-1; build needs 1.0 tiny; build other 1.0; index\n\
+        "{BUILD}\nbuild tiny 1.0-1; build tiny 2.0-1; build needs 1.0 tiny; build whole 1.0 needs; build other 1.0; index\n\
          rm -rf /etc/apt/sources.list* /var/lib/apt/lists/*\n\
          echo 'deb [trusted=yes] file:/srv/repo ./' > /etc/apt/sources.list"
     ));
@@ -134,6 +134,12 @@ fn only_what_we_installed_is_removed_and_never_more_than_the_plan_says() {
     lab.on_host("dpkg --remove needs");
     lab.converge("");
     assert_eq!(status(&lab, "tiny"), "");
+
+    // What came along with what we installed goes with it: nobody asked for it.
+    lab.converge("[packages]\nwhole = \"present\"\ntiny = \"present\"\n");
+    assert_eq!(lab.on_host("apt-mark showauto needs"), "needs");
+    lab.converge("");
+    assert_eq!((status(&lab, "tiny"), status(&lab, "needs")), ("".into(), "".into()));
 }
 
 #[test]

@@ -80,11 +80,10 @@ fn install_or_remove(
         let rehearsed = rehearse(arguments, progress)?;
         match rehearsed {
             Rehearsed::Removes(names) => {
-                let beyond: Vec<_> = names
-                    .iter()
-                    .filter(|name| !names_one_of(name, remove))
-                    .cloned()
-                    .collect();
+                let beyond = names.iter().filter(|name| !names_one_of(name, remove));
+                // What only came along with something goes with it. What somebody asked for does not.
+                let along = came_along();
+                let beyond: Vec<_> = beyond.filter(|name| !names_one_of(name, &along)).cloned().collect();
                 if !beyond.is_empty() {
                     return Err(StepError {
                         fix: Some("declare these packages absent too, or keep the one that they need".to_owned()),
@@ -126,6 +125,25 @@ fn rehearse(arguments: &[String], progress: &mut Progress<'_>) -> Result<Rehears
         }
         Err(error) => Err(super::child_failure(&error, tail)),
     }
+}
+
+/// The packages that apt installed only because another one needed them (apt-mark(8), showauto). None where it cannot be read:
+/// then nothing goes along.
+fn came_along() -> BTreeSet<String> {
+    let states = fs::read_to_string("/var/lib/apt/extended_states").unwrap_or_default();
+    automatic(&states)
+}
+
+fn automatic(states: &str) -> BTreeSet<String> {
+    let field = |paragraph: &str, name: &str| {
+        let line = paragraph.lines().find_map(|line| line.strip_prefix(name));
+        line.map(|value| value.trim().to_owned())
+    };
+    states
+        .split("\n\n")
+        .filter(|paragraph| field(paragraph, "Auto-Installed:").as_deref() == Some("1"))
+        .filter_map(|paragraph| field(paragraph, "Package:"))
+        .collect()
 }
 
 /// The package that a line of a simulation removes: `Remv NAME [VERSION]`.
@@ -352,6 +370,14 @@ mod tests {
             arguments(&BTreeMap::from(install), &remove),
             ["curl=8.0-1", "g+++", "nano-"]
         );
+    }
+
+    #[test]
+    fn what_came_along_is_told_from_what_was_asked_for() {
+        let states = "Package: libfoo\nArchitecture: amd64\nAuto-Installed: 1\n\nPackage: nano\nArchitecture: amd64\nAuto-Installed: 0\n\n\
+                      Package: libbar\nAuto-Installed: 1\n";
+        assert_eq!(automatic(states), ["libbar", "libfoo"].map(str::to_owned).into());
+        assert!(automatic("").is_empty());
     }
 
     #[test]

@@ -87,7 +87,7 @@ pub(super) const TURN: &str = "__provision_turn";
 pub(super) const BOUND: &str = "__provision_bound";
 pub(super) const VALUE: &str = "__provision_value";
 
-/// Tera's filters, but for those that make HTML, and `group_by`, whose result is in random order.
+/// Our `json`, and Tera's filters, but for those that make HTML, and `group_by`, whose result is in random order.
 pub(super) const FILTERS: &[&str] = &[
     "abs",
     "capitalize",
@@ -100,6 +100,7 @@ pub(super) const FILTERS: &[&str] = &[
     "indent",
     "int",
     "join",
+    "json",
     "keys",
     "last",
     "length",
@@ -176,6 +177,7 @@ pub(super) fn register(tera: &mut Tera) {
     tera.register_filter("replace", replace);
     tera.register_filter("join", join);
     tera.register_filter("indent", indent);
+    tera.register_filter("json", json);
     tera.register_filter("unique", unique);
 }
 
@@ -251,6 +253,16 @@ fn join(items: &[Value], kwargs: Kwargs, _: &State) -> TeraResult<String> {
     fits(MAX_VALUE - left, items.len(), separator.len())?;
     let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
     Ok(texts.join(separator))
+}
+
+/// A value as JSON, a text with its quotes: a TOML file takes it, too. The keys of a table are in the alphabet's order.
+fn json(value: &Value, _: Kwargs, _: &State) -> TeraResult<String> {
+    let mut left = MAX_VALUE;
+    weigh(value, &mut left, 0)?;
+    let value = serde_json::to_value(value).map_err(|error| tera::Error::message(error.to_string()))?;
+    let text = value.to_string();
+    fits(text.len(), 0, 0)?;
+    Ok(text)
 }
 
 fn indent(text: &str, kwargs: Kwargs, _: &State) -> TeraResult<String> {

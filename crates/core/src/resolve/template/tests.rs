@@ -145,3 +145,15 @@ fn the_templates_of_one_host_have_one_budget() {
         .count();
     assert_eq!(times, 31);
 }
+
+#[test]
+fn a_value_becomes_json_that_means_the_same() {
+    for (template, result) in [
+        ("{{ 'a \"b\" \\\\ c' | json }}", r#""a \"b\" \\ c""#),
+        ("{{ list | json }}", r#"["a","b"]"#),
+        ("{{ port | json }}", "18789"),
+        ("{{ {'b': 1, 'a': [true, 1.5]} | json }}", r#"{"a":[true,1.5],"b":1}"#),
+    ] {
+        assert_eq!(rendered(template).unwrap(), result, "{template}");
+    }
+}
