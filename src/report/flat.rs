@@ -142,6 +142,7 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
             Source::Npm {
                 manifest,
                 lock,
+                holds: _,
                 programs,
                 scripts,
                 env,

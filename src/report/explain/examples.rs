@@ -387,6 +387,22 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
         )],
     ),
     (
+        Code::LockFile,
+        &[
+            ("hosts/web-1.toml", b"[npm.\"/opt/app\"]\nmanifest = \"app/package.json\"\nlock = \"app/package-lock.json\"\n"),
+            ("files/app/package.json", b"{\"dependencies\": {\"app\": \"latest\"}}\n"),
+            ("files/app/package-lock.json", b"{\"packages\": {\"\": {\"dependencies\": {\"app\": \"latest\"}}}}\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"[npm.\"/opt/app\"]\nmanifest = \"app/package.json\"\nlock = \"app/package-lock.json\"\n"),
+            ("files/app/package.json", b"{\"dependencies\": {\"app\": \"1.2.3\"}}\n"),
+            (
+                "files/app/package-lock.json",
+                b"{\"packages\": {\"\": {\"dependencies\": {\"app\": \"1.2.3\"}},\n \"node_modules/app\": {\"version\": \"1.2.3\", \"integrity\": \"sha512-...\"}}}\n",
+            ),
+        ],
+    ),
+    (
         Code::TwoMachines,
         &[(
             "hosts/web-1.toml",

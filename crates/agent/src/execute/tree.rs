@@ -14,6 +14,8 @@ use crate::child::{self, Invocation};
 use crate::disk;
 use crate::observe::{is_intact, is_version, seal_path};
 
+/// Debian's certificate authorities, a company's own among them. Node.js trusts only those that it brings along.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How long fetching, unpacking or installing may take, each.
 const DEADLINE: Duration = Duration::from_secs(30 * 60);
 
@@ -71,6 +73,7 @@ fn build(spec: &TreeSpec, staged: &Path, work: &Work<'_>, progress: &mut Progres
         Source::Npm {
             manifest,
             lock,
+            holds: _,
             programs,
             scripts,
             env,
@@ -92,6 +95,9 @@ fn build(spec: &TreeSpec, staged: &Path, work: &Work<'_>, progress: &mut Progres
                 .env("PATH", path)
                 .env("HOME", staged)
                 .env("npm_config_cache", &cache);
+            if Path::new(AUTHORITIES).exists() {
+                npm = npm.env("NODE_EXTRA_CA_CERTS", AUTHORITIES);
+            }
             for (name, value) in env {
                 npm = npm.env(name, value);
             }

@@ -120,6 +120,9 @@ codes! {
     EndsByItself "E0511" "a unit that is to be active and ends by itself"
         "A service of `Type=oneshot` is inactive again as soon as its program has ended, so that no apply could ever leave it active. With \
          `RemainAfterExit=yes` in its `[Service]` it counts as active from then on; one that a timer starts needs no `active` of its own."
+    LockFile "E0512" "a set of npm packages that is not pinned"
+        "`[npm]` takes a `package.json` and the `package-lock.json` that npm made from it. The lock file pins every package by version \
+         and digest, so that every host gets the same, today and in a year."
     TwoMachines "E0601" "a host with two cloud servers"
         "A host runs on one machine: on Hetzner or on AWS."
     Deprecated "W0701" "an option that its module is about to drop"

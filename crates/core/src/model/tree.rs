@@ -25,6 +25,8 @@ pub enum Source {
         manifest: Content,
         /// `package-lock.json`.
         lock: Content,
+        /// The packages that are asked for, in words, such as "openclaw 2026.9.6".
+        holds: String,
         /// The directory of the `node` and `npm` that install them; `None` takes those of the search path.
         programs: Option<AbsPath>,
         /// Whether the packages' own scripts run.

@@ -37,7 +37,7 @@ pub(super) fn tree(spec: &TreeSpec, state: &TreeState) -> Difference {
 fn source(spec: &TreeSpec) -> String {
     match &spec.source {
         Source::Archive { url, sha256, .. } => format!("{url}, sha256 {}", sha256.short()),
-        Source::Npm { lock, .. } => format!("npm packages of a lockfile, sha256 {}", lock.sha256.short()),
+        Source::Npm { holds, lock, .. } => format!("npm: {holds}, lock file sha256 {}", lock.sha256.short()),
     }
 }
 

@@ -5,6 +5,7 @@ mod command;
 mod directory;
 mod file;
 mod group;
+mod lock_file;
 mod package;
 mod probe;
 mod switch;

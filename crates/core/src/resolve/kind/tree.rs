@@ -5,6 +5,7 @@ use crate::model::{AbsPath, Digest, Source, Spec, TreeSpec};
 
 use super::super::reader::Reader;
 use super::file::path;
+use super::lock_file;
 
 pub(super) fn archive(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let name = reader.name()?;
@@ -40,13 +41,23 @@ pub(super) fn npm(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         let path = path.map(|path| path.0);
         let local = reader.locals.file(&path, reader.renderer.found)?;
         reader.declarations.keep(&local.blob, local.content);
-        Ok(local.content)
+        Ok(local)
     };
-    let (manifest, lock) = (local(manifest?)?, local(lock?)?);
+    let (manifest, lock) = (manifest?, lock?);
+    let lock_span = lock.span;
+    let (manifest, lock) = (local(manifest)?, local(lock)?);
+    let holds = lock_file::packages(manifest.blob.bytes(), lock.blob.bytes()).map_err(|problem| {
+        let message = format!("these packages cannot be installed: {}", problem.what);
+        let diagnostic = Diagnostic::error(Code::LockFile, message, lock_span, "");
+        let why = "every host gets exactly the packages that the lock file pins, each checked by its digest";
+        reader.report(diagnostic.because(why).help(problem.fix))
+    })?;
+    let (manifest, lock) = (manifest.content, lock.content);
     let source = Source::Npm {
         manifest,
         lock,
         programs: path(programs?),
+        holds,
         scripts: scripts?.is_some_and(|scripts| scripts.value),
         env: env?,
     };
