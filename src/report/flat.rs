@@ -143,6 +143,7 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
                 manifest,
                 lock,
                 holds: _,
+                prepare,
                 programs,
                 scripts,
                 env,
@@ -151,6 +152,9 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
                 put("lock", json!(lock.sha256));
                 put("programs", json!(programs));
                 put("scripts", json!(scripts));
+                if !prepare.is_empty() {
+                    put("prepare", json!(prepare));
+                }
                 put("env", json!(env));
             }
         },

@@ -1,5 +1,6 @@
 //! What tells of the language and of a project in it: explain, options, why, show, graph.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::project::Project;
@@ -244,6 +245,7 @@ fn the_standard_modules_tell_what_they_and_their_options_are_for_and_how_to_use_
     let docs = project.run(&["options", "--json", "-C", root]).expect(0).json();
     let modules = docs["modules"].as_array().unwrap();
     assert!(!modules.is_empty());
+    project.copy(Path::new(root), "files");
     for module in modules {
         let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
         let (name, file) = (text(&module["name"]).unwrap(), text(&module["file"]).unwrap());

@@ -72,6 +72,18 @@ impl Project {
         self.directory.path()
     }
 
+    /// Copies the texts below a directory of another project.
+    pub(crate) fn copy(&self, from: &Path, directory: &str) {
+        for entry in fs::read_dir(from.join(directory)).unwrap() {
+            let path = format!("{directory}/{}", entry.unwrap().file_name().to_str().unwrap());
+            if from.join(&path).is_dir() {
+                self.copy(from, &path);
+            } else {
+                self.write(&path, &fs::read_to_string(from.join(&path)).unwrap());
+            }
+        }
+    }
+
     pub(crate) fn write(&self, path: &str, text: &str) {
         let path = self.path().join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();

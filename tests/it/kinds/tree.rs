@@ -91,6 +91,7 @@ set -e
 grep -q fail package-lock.json && { echo 'npm ERR! no such version' >&2; exit 1; }
 echo \"$@ in $PWD with $PATH, cache $npm_config_cache, ca $NODE_EXTRA_CA_CERTS, options $NODE_OPTIONS\" > called
 mkdir -p node_modules/bot $npm_config_cache; cp package-lock.json node_modules/bot/version
+printf '#!/bin/sh\\npwd > prepared; echo $1 >> prepared\\n' > node_modules/bot/finish; chmod 755 node_modules/bot/finish
 END
 chmod 755 /opt/node/bin/npm",
     );
@@ -104,7 +105,7 @@ chmod 755 /opt/node/bin/npm",
         )
     };
     lab.write("files/bot/package.json", "{ \"dependencies\": { \"bot\": \"^1\" } }\n");
-    let body = "[npm.\"/opt/bot\"]\nmanifest = \"bot/package.json\"\nlock = \"bot/package-lock.json\"\nprograms = \"/opt/node/bin\"\n\
+    let body = "[npm.\"/opt/bot\"]\nmanifest = \"bot/package.json\"\nlock = \"bot/package-lock.json\"\nprograms = \"/opt/node/bin\"\nprepare = [\"node_modules/bot/finish\", \"a b\"]\n\
                 [npm.\"/opt/bot\".env]\nNODE_OPTIONS = \"--use-openssl-ca\"\n";
     lock("1");
     lab.converge(body);
@@ -120,7 +121,7 @@ chmod 755 /opt/node/bin/npm",
     }
     assert_eq!(
         lab.on_host("grep -o 'version\": \"[a-z0-9]*' /opt/bot/node_modules/bot/version; ls -A /opt/bot"),
-        "version\": \"1\ncalled\nnode_modules\npackage-lock.json\npackage.json"
+        "version\": \"1\ncalled\nnode_modules\npackage-lock.json\npackage.json\nprepared"
     );
     lab.on_host("rm -r /opt/bot/node_modules/bot");
     assert_eq!(lab.drift(), moved(&[("npm:/opt/bot", "host")]));

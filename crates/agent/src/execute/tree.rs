@@ -4,7 +4,7 @@
 use std::fs;
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use provision_core::model::{AbsPath, Content, Digest, PathKind, Source, StepError, TreeSpec, version_prefix};
@@ -74,6 +74,7 @@ fn build(spec: &TreeSpec, staged: &Path, work: &Work<'_>, progress: &mut Progres
             manifest,
             lock,
             holds: _,
+            prepare,
             programs,
             scripts,
             env,
@@ -92,7 +93,7 @@ fn build(spec: &TreeSpec, staged: &Path, work: &Work<'_>, progress: &mut Progres
                 .args(["ci", "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier"])
                 .args((!scripts).then_some("--ignore-scripts"))
                 .cwd(staged)
-                .env("PATH", path)
+                .env("PATH", &path)
                 .env("HOME", staged)
                 .env("npm_config_cache", &cache);
             if Path::new(AUTHORITIES).exists() {
@@ -102,6 +103,21 @@ fn build(spec: &TreeSpec, staged: &Path, work: &Work<'_>, progress: &mut Progres
                 npm = npm.env(name, value);
             }
             must_run(&npm, "npm ci", progress)?;
+            if let Some((program, args)) = prepare.split_first() {
+                // Of the tree that is being made, where it is no program of the host.
+                let program = if program.contains('/') {
+                    staged.join(program)
+                } else {
+                    PathBuf::from(program)
+                };
+                let invocation = Invocation::new(&program, DEADLINE)
+                    .args(args)
+                    .cwd(staged)
+                    .env("PATH", path)
+                    .env("HOME", &cache)
+                    .env("TMPDIR", &cache);
+                must_run(&invocation, &prepare.join(" "), progress)?;
+            }
             remove_all(&cache)
         }
     }

@@ -175,6 +175,11 @@ const NPM: &[Field] = &[
         Shape::Bool,
         "Whether the packages' own scripts run, as root; false by default.",
     ),
+    field(
+        "prepare",
+        Shape::Arguments,
+        "A program that is run once in what was installed, as root, before it is in use; a path in it begins there.",
+    ),
     field("env", Shape::TextTable, "Variables for npm; never a secret."),
     ON_REMOVAL,
     AFTER,

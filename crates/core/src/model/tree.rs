@@ -31,6 +31,8 @@ pub enum Source {
         programs: Option<AbsPath>,
         /// Whether the packages' own scripts run.
         scripts: bool,
+        /// A program and its arguments that are run once in what was installed, before it is in use; may be empty.
+        prepare: Vec<String>,
         /// Variables for npm, such as one that names further certificate authorities.
         env: BTreeMap<String, String>,
     },

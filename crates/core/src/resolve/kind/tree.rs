@@ -35,6 +35,7 @@ pub(super) fn npm(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let lock = reader.required::<LocalPath>("lock");
     let programs = reader.optional::<AbsPath>("programs");
     let scripts = reader.optional::<bool>("scripts");
+    let prepare = reader.list::<String>("prepare");
     let env = reader.table("env");
     let said = reader.said();
     let mut local = |path: crate::config::Spanned<LocalPath>| {
@@ -59,6 +60,7 @@ pub(super) fn npm(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         programs: path(programs?),
         holds,
         scripts: scripts?.is_some_and(|scripts| scripts.value),
+        prepare: prepare?.into_iter().map(|word| word.value).collect(),
         env: env?,
     };
     let path = AbsPath::new(name.value).map_err(|_| Reported)?;
