@@ -44,7 +44,11 @@ unless = ["grep", "-q", "counted", "/root/count"]
 
     // What a command did stays, and it is said.
     let ran = lab.apply("").expect(0);
-    assert!(ran.told().contains("what it did stays: a command cannot be undone"), "{}", ran.told());
+    assert!(
+        ran.told().contains("what it did stays: a command cannot be undone"),
+        "{}",
+        ran.told()
+    );
     lab.assert_converged();
     lab.on_host("test -f /srv/work/made -a -f /root/count");
 }
