@@ -246,6 +246,21 @@ fn a_unit_that_does_not_stay_up_is_a_failure_with_its_last_words() {
 }
 
 #[test]
+fn restarts_that_a_plan_orders_do_not_count_towards_the_limit_of_what_dies_by_itself() {
+    let lab = Lab::new();
+    for colour in ["red", "green", "blue", "grey"] {
+        lab.converge(&format!(
+            "[files.\"/etc/bot.env\"]\ntext = \"COLOUR={colour}\\n\"\n[units.\"bot.service\"]\nactive = true\nsettle = \"100ms\"\n\
+             text = \"\"\"\n[Unit]\nStartLimitIntervalSec=300\nStartLimitBurst=2\n[Service]\nEnvironmentFile=/etc/bot.env\n\
+             ExecStart=/bin/sleep infinity\n\"\"\"\n"
+        ));
+        let pid = lab.on_host("systemctl show -P MainPID bot.service");
+        let environment = lab.on_host(&format!("tr '\\0' '\\n' < /proc/{pid}/environ"));
+        assert!(environment.contains(&format!("COLOUR={colour}")), "{environment}");
+    }
+}
+
+#[test]
 fn a_restart_that_an_ended_apply_owed_is_done_by_the_next() {
     let lab = Lab::new();
     let body = |config: &str, run: &str| {

@@ -9,7 +9,7 @@ use provision_core::wire::limits::ERROR_LINES;
 
 use super::{Progress, must_run, problem, run};
 use crate::child::{self, Invocation};
-use crate::systemd;
+use crate::systemd::{self, UnitHealth};
 
 /// How long an order may take. systemd's own limit on a start is 90 seconds unless the unit says otherwise.
 const ORDER: Duration = Duration::from_secs(300);
@@ -50,27 +50,26 @@ pub(super) fn at_boot(
 }
 
 pub(super) fn order(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>) -> Result<(), StepError> {
-    match verb {
-        UnitVerb::Start | UnitVerb::Restart | UnitVerb::Reload => {
-            // Restarts by hand count towards the start limit; this clears the count, and a failed state. Of a unit that
-            // systemd has not loaded it fails, and there is nothing to clear.
-            let reset = systemctl(RELOAD, &["reset-failed", "--", name.as_str()]);
-            child::run(&reset, |_| {}).map_err(|error| super::failure(&error))?;
-        }
-        UnitVerb::Stop => {}
-    }
     let args = [verb.systemctl(), "--job-mode=replace", "--", name.as_str()];
     let words = format!("systemctl {} {name}", verb.systemctl());
-    let ran = run(&systemctl(ORDER, &args), progress).map_err(|error| StepError {
-        output: systemd::journal_tail(name, ERROR_LINES),
-        ..error
-    })?;
+    let mut give = || {
+        run(&systemctl(ORDER, &args), progress).map_err(|error| StepError {
+            output: systemd::journal_tail(name, ERROR_LINES),
+            ..error
+        })
+    };
+    let mut ran = give()?;
+    if !ran.status.success() && health(name).is_some_and(|health| health.result.untrusted() == "start-limit-hit") {
+        // Orders count towards the limit that is meant for what dies by itself.
+        let reset = systemctl(RELOAD, &["reset-failed", "--", name.as_str()]);
+        child::run(&reset, |_| {}).map_err(|error| super::failure(&error))?;
+        ran = give()?;
+    }
     if ran.status.success() {
         return Ok(());
     }
     let said = ran.tail.first().map(|line| line.untrusted().to_owned());
-    let ended = systemd::show_health(std::slice::from_ref(name)).ok();
-    let ended = ended.and_then(|mut health| health.remove(name));
+    let ended = health(name);
     // Of a unit that never ran, how it ended says nothing.
     let result = ended
         .filter(|health| health.result.untrusted() != "success")
@@ -89,6 +88,11 @@ pub(super) fn order(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>
         output: if journal.is_empty() { failed.output } else { journal },
         fix: None,
     })
+}
+
+/// How it fares, where systemd can be asked.
+fn health(name: &UnitName) -> Option<UnitHealth> {
+    systemd::show_health(std::slice::from_ref(name)).ok()?.remove(name)
 }
 
 /// A problem with what the program said of it.
