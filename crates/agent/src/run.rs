@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::thread;
 use std::time::{Instant, SystemTime};
 
 use provision_core::model::{
@@ -221,7 +222,15 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
                 layout,
                 blobs: &plan.blobs,
             };
-            execute::execute(&step.op, &work, &mut Progress::new(journal, number))
+            let mut progress = Progress::new(journal, number);
+            match &step.op {
+                // Nothing else is to be done meanwhile, and what is kept now need not be kept afterwards.
+                Op::Settle(_) => thread::scope(|scope| {
+                    let _ = scope.spawn(|| generations::keep_brought(layout, &plan));
+                    execute::execute(&step.op, &work, &mut progress)
+                }),
+                op => execute::execute(op, &work, &mut progress),
+            }
         });
         match executed {
             Ok(note) => {

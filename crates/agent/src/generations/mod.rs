@@ -24,7 +24,7 @@ pub(crate) use history::{history, past};
 pub(crate) use merge::{Merge, applier, entry, merge};
 pub(crate) use prune::{drop_plan, prune};
 pub(crate) use replaced::note as note_replaced;
-pub(crate) use store::{CONTENT_BYTES, keep, keep_applied, read as read_contents};
+pub(crate) use store::{CONTENT_BYTES, keep, keep_applied, keep_brought, read as read_contents};
 
 /// Why generations cannot be read or recorded.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 
-use provision_core::model::{Blob, Content, Digest, Entry, PathState, Receipt, Spec, State};
+use provision_core::model::{Blob, Content, Digest, Entry, PathState, Plan, Receipt, Spec, State};
 
 use super::GenerationError;
 use crate::disk;
@@ -28,6 +28,25 @@ pub(crate) fn keep(layout: &Layout, content: &Digest, bytes: &[u8]) -> Result<()
     own_files::make_directory(&layout.store())
         .and_then(|()| disk::write_state(&path, bytes).map_err(OwnFileError::Write))
         .map_err(GenerationError::Own)
+}
+
+/// Keeps what a plan brings, before it is known what comes of it: [`keep_applied`] has less to do then, and what no
+/// generation turns out to need is swept like all else.
+///
+/// # Errors
+/// [`GenerationError`]; none of what was missing is kept then.
+pub(crate) fn keep_brought(layout: &Layout, plan: &Plan) -> Result<(), GenerationError> {
+    let kept = names(layout)?;
+    let files = plan.entries.values().filter_map(|entry| match &entry.spec {
+        Spec::File(spec) if !spec.sensitive => Some(spec.content),
+        _ => None,
+    });
+    let brought = files.filter_map(|content| {
+        let name = content.sha256.to_string();
+        let blob = plan.blobs.get(&content.sha256).filter(|_| !kept.contains(&name))?;
+        Some((name, blob.bytes().to_vec()))
+    });
+    write(layout, &brought.collect())
 }
 
 /// Keeps what a generation left in files, as far as it is not kept yet: what its plan brought, and what was there already
@@ -59,11 +78,15 @@ pub(crate) fn keep_applied(
             missing.insert(name, bytes);
         }
     }
+    write(layout, &missing)
+}
+
+fn write(layout: &Layout, missing: &BTreeMap<String, Vec<u8>>) -> Result<(), GenerationError> {
     if missing.is_empty() {
         return Ok(());
     }
     own_files::make_directory(&layout.store())
-        .and_then(|()| disk::write_states(&layout.store(), &missing).map_err(OwnFileError::Write))
+        .and_then(|()| disk::write_states(&layout.store(), missing).map_err(OwnFileError::Write))
         .map_err(GenerationError::Own)
 }
 
