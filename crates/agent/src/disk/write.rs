@@ -115,12 +115,7 @@ pub(crate) fn write_file(
     attributes: &Attributes,
     validate: Option<Validate<'_>>,
 ) -> Result<(), WriteError> {
-    let shown = Path::new(path.as_str());
-    let parent = open_parent(path).map_err(|source| WriteError::Parent {
-        path: shown.to_owned(),
-        source,
-    })?;
-    replace(&parent, shown, bytes, attributes, validate, Over::File)
+    write_over(Over::File, path, bytes, attributes, validate)
 }
 
 /// As [`write_file`], and over nothing at all: what has appeared there meanwhile stays.
@@ -133,12 +128,22 @@ pub(crate) fn create_file(
     attributes: &Attributes,
     validate: Option<Validate<'_>>,
 ) -> Result<(), WriteError> {
+    write_over(Over::Nothing, path, bytes, attributes, validate)
+}
+
+fn write_over(
+    over: Over,
+    path: &AbsPath,
+    bytes: &[u8],
+    attributes: &Attributes,
+    validate: Option<Validate<'_>>,
+) -> Result<(), WriteError> {
     let shown = Path::new(path.as_str());
     let parent = open_parent(path).map_err(|source| WriteError::Parent {
         path: shown.to_owned(),
         source,
     })?;
-    replace(&parent, shown, bytes, attributes, validate, Over::Nothing)
+    replace(&parent, shown, bytes, attributes, validate, over)
 }
 
 /// Writes one of the agent's own files, with the same guarantees, owned by whom the agent runs as, with mode 0600.

@@ -1,6 +1,7 @@
 //! Trees made beside the one that is in use, and swapped in by turning one link; the version before it stays for the way
 //! back. What is fetched is checked before it is unpacked.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -51,7 +52,7 @@ pub(super) fn remove(path: &AbsPath) -> Result<(), StepError> {
 }
 
 /// The directory that holds a tree's versions. They are replaced by name, so nobody else may change names there.
-fn holder(path: &AbsPath) -> Result<(std::path::PathBuf, &str), StepError> {
+fn holder(path: &AbsPath) -> Result<(PathBuf, &str), StepError> {
     let holder = Path::new(path.as_str()).parent().unwrap_or(Path::new("/")).to_owned();
     let meta = fs::symlink_metadata(&holder)
         .map_err(|error| problem(format!("cannot look at {}: {error}", holder.display())))?;
@@ -74,53 +75,62 @@ fn build(spec: &TreeSpec, staged: &Path, work: &Work<'_>, progress: &mut Progres
             manifest,
             lock,
             holds: _,
-            prepare,
             programs,
             scripts,
+            prepare,
             env,
         } => {
             write(staged, "package.json", manifest, work)?;
             write(staged, "package-lock.json", lock, work)?;
-            let path = programs.as_ref().map_or_else(
-                || child::PATH.to_owned(),
-                |programs| format!("{programs}:{}", child::PATH),
-            );
-            let program = programs
-                .as_ref()
-                .map_or_else(|| "npm".to_owned(), |programs| format!("{programs}/npm"));
-            let cache = staged.join(".npm-cache");
-            let mut npm = Invocation::new(program, DEADLINE)
-                .args(["ci", "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier"])
-                .args((!scripts).then_some("--ignore-scripts"))
-                .cwd(staged)
-                .env("PATH", &path)
-                .env("HOME", staged)
-                .env("npm_config_cache", &cache);
-            if Path::new(AUTHORITIES).exists() {
-                npm = npm.env("NODE_EXTRA_CA_CERTS", AUTHORITIES);
-            }
-            for (name, value) in env {
-                npm = npm.env(name, value);
-            }
-            must_run(&npm, "npm ci", progress)?;
-            if let Some((program, args)) = prepare.split_first() {
-                // Of the tree that is being made, where it is no program of the host.
-                let program = if program.contains('/') {
-                    staged.join(program)
-                } else {
-                    PathBuf::from(program)
-                };
-                let invocation = Invocation::new(&program, DEADLINE)
-                    .args(args)
-                    .cwd(staged)
-                    .env("PATH", path)
-                    .env("HOME", &cache)
-                    .env("TMPDIR", &cache);
-                must_run(&invocation, &prepare.join(" "), progress)?;
-            }
-            remove_all(&cache)
+            npm(staged, programs.as_ref(), *scripts, env, prepare, progress)
         }
     }
+}
+
+/// Installs what the lock file says, and runs what prepares it. What npm has fetched is not part of the tree.
+fn npm(
+    staged: &Path,
+    programs: Option<&AbsPath>,
+    scripts: bool,
+    env: &BTreeMap<String, String>,
+    prepare: &[String],
+    progress: &mut Progress<'_>,
+) -> Result<(), StepError> {
+    let (path, program) = match programs {
+        Some(programs) => (format!("{programs}:{}", child::PATH), format!("{programs}/npm")),
+        None => (child::PATH.to_owned(), "npm".to_owned()),
+    };
+    let cache = staged.join(".npm-cache");
+    let mut npm = Invocation::new(program, DEADLINE)
+        .args(["ci", "--omit=dev", "--no-audit", "--no-fund", "--no-update-notifier"])
+        .args((!scripts).then_some("--ignore-scripts"))
+        .cwd(staged)
+        .env("PATH", &path)
+        .env("HOME", staged)
+        .env("npm_config_cache", &cache);
+    if Path::new(AUTHORITIES).exists() {
+        npm = npm.env("NODE_EXTRA_CA_CERTS", AUTHORITIES);
+    }
+    for (name, value) in env {
+        npm = npm.env(name, value);
+    }
+    must_run(&npm, "npm ci", progress)?;
+    if let Some((program, args)) = prepare.split_first() {
+        // Of the tree that is being made, where it is no program of the host.
+        let program = if program.contains('/') {
+            staged.join(program)
+        } else {
+            PathBuf::from(program)
+        };
+        let invocation = Invocation::new(&program, DEADLINE)
+            .args(args)
+            .cwd(staged)
+            .env("PATH", path)
+            .env("HOME", &cache)
+            .env("TMPDIR", &cache);
+        must_run(&invocation, &prepare.join(" "), progress)?;
+    }
+    remove_all(&cache)
 }
 
 fn write(staged: &Path, name: &str, content: &Content, work: &Work<'_>) -> Result<(), StepError> {
