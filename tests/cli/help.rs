@@ -161,3 +161,16 @@ fn the_manual_has_a_page_for_every_command() {
         none.stderr
     );
 }
+
+#[test]
+fn what_is_no_generation_is_told_in_words_of_its_own() {
+    let project = Project::new();
+    for command in [["rollback", "web-1", "two"], ["diff", "web-1", "-"]] {
+        let ran = project.run(&command).expect(64);
+        assert!(
+            ran.stderr.contains("`provision generations HOST` lists them"),
+            "{}",
+            ran.stderr
+        );
+    }
+}

@@ -6,6 +6,12 @@ use clap::Args;
 
 use super::{Connect, Diff};
 
+/// A generation's number.
+fn generation(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "generations have numbers; `provision generations HOST` lists them".to_owned())
+}
+
 /// `generations`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -39,10 +45,10 @@ pub struct DiffGenerations {
     #[arg(value_name = "HOST")]
     pub host: String,
     /// The earlier one [default: the one before the newest]
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = generation)]
     pub from: Option<u64>,
     /// The later one [default: the newest]
-    #[arg(value_name = "M")]
+    #[arg(value_name = "M", value_parser = generation)]
     pub to: Option<u64>,
     /// How changes are shown.
     #[command(flatten)]
@@ -70,7 +76,7 @@ pub struct Rollback {
     #[arg(value_name = "HOST")]
     pub host: String,
     /// The generation to go back to [default: the one before the newest]
-    #[arg(value_name = "N")]
+    #[arg(value_name = "N", value_parser = generation)]
     pub generation: Option<u64>,
     /// Only show what would be done
     #[arg(long)]

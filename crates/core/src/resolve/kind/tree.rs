@@ -1,6 +1,6 @@
 //! Trees: an archive by URL and digest, or npm packages by lockfile. Neither is fetched here.
 
-use crate::config::{Code, Diagnostic, LocalPath, Reported, Url};
+use crate::config::{Code, Diagnostic, LocalPath, Reported, Url, shown};
 use crate::model::{AbsPath, Digest, Source, Spec, TreeSpec};
 
 use super::super::reader::Reader;
@@ -13,14 +13,22 @@ pub(super) fn archive(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let sha256 = reader.required::<String>("sha256");
     let strip = reader.optional::<u32>("strip");
     let said = reader.said();
-    let (url, sha256) = (url?, sha256?);
+    let url = url.and_then(|url| match url.value.0.split_once("://") {
+        Some(("https" | "http" | "file", _)) => Ok(url),
+        _ => {
+            let message = format!("no archive can be fetched from `{}`", shown(&url.value.0));
+            let diagnostic = Diagnostic::error(Code::InvalidValue, message, url.span, "");
+            Err(reader.report(diagnostic.help("write a URL that begins with https://, http:// or file://")))
+        }
+    });
+    let sha256 = sha256?;
     let Ok(digest) = sha256.value.parse::<Digest>() else {
         let message = "a SHA-256 is 64 hexadecimal digits";
         let diagnostic = Diagnostic::error(Code::InvalidValue, message, sha256.span, "");
         return Err(reader.report(diagnostic.help("take it from the makers' own page, or from `sha256sum FILE`")));
     };
     let source = Source::Archive {
-        url: url.value.0,
+        url: url?.value.0,
         sha256: digest,
         strip: strip?.map_or(0, |strip| strip.value),
     };
@@ -44,9 +52,9 @@ pub(super) fn npm(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         reader.declarations.keep(&local.blob, local.content);
         Ok(local)
     };
+    let lock_span = lock.as_ref().map_or(name.span, |lock| lock.span);
+    let (manifest, lock) = (manifest.and_then(&mut local), lock.and_then(local));
     let (manifest, lock) = (manifest?, lock?);
-    let lock_span = lock.span;
-    let (manifest, lock) = (local(manifest)?, local(lock)?);
     let holds = lock_file::packages(manifest.blob.bytes(), lock.blob.bytes()).map_err(|problem| {
         let message = format!("these packages cannot be installed: {}", problem.what);
         let diagnostic = Diagnostic::error(Code::LockFile, message, lock_span, "");
