@@ -123,6 +123,16 @@ codes! {
     LockFile "E0512" "a set of npm packages that is not pinned"
         "`[npm]` takes a `package.json` and the `package-lock.json` that npm made from it. The lock file pins every package by version \
          and digest, so that every host gets the same, today and in a year."
+    UnknownSecret "E0513" "a reference to a secret that the host does not declare"
+        "`secret(name=…)`, `secret_path(name=…)` and the paths in the texts of units name secrets that the same host declares in \
+         `[secrets.NAME]`, be it in its own file, a group's or a module's."
+    SecretInPlain "E0514" "a secret's value where others could read it"
+        "`secret(name=…)` stands for a value that is never in the configuration, in a plan or on a disk. So it can be used only in the \
+         `text` or `template` of a secret, whose file lies in the host's memory; everywhere else, use the path of the secret's file: \
+         `secret_path(name=…)`."
+    SecretShared "E0515" "one secret on two hosts"
+        "Two bots with one token disconnect each other, and one host that is broken into gives away both. Give each host its own, or say \
+         `shared = true` where it is meant."
     TwoMachines "E0601" "a host with two cloud servers"
         "A host runs on one machine: on Hetzner or on AWS."
     Deprecated "W0701" "an option that its module is about to drop"
@@ -139,6 +149,9 @@ codes! {
          it lies where no package of Debian puts anything, or in a directory that the host declares itself. Started, the service would \
          fail. If a command or package makes the path, let the unit come `after` it, and this is quiet; a leading \"-\" says that it may \
          be missing."
+    UnusedSecret "W0706" "a secret that nothing uses"
+        "The host declares the secret, and no unit of it names its path, no `units` lists one, and no other secret's text has it. What \
+         need not be on a host should not be there."
 }
 
 impl Code {

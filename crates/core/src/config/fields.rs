@@ -46,6 +46,17 @@ pub(super) const TEMPLATE: Field = field(
     "The content is this file below files/, rendered as a template.",
 );
 
+const TEXT_OF_SECRETS: Field = field(
+    "text",
+    Shape::Text,
+    "The content, a template, in which secret(name=\"…\") is another secret's value.",
+);
+const TEMPLATE_OF_SECRETS: Field = field(
+    "template",
+    Shape::LocalPath,
+    "The content is this file below files/, rendered as a template, in which secret(name=\"…\") is another secret's value.",
+);
+
 const FILES: &[Field] = &[
     TEXT,
     FILE,
@@ -360,6 +371,73 @@ const PROBES: &[Field] = &[
     EACH,
 ];
 
+const SECRETS: &[Field] = &[
+    field(
+        "aws",
+        Shape::Text,
+        "The value is that of this secret in AWS Secrets Manager, by name or ARN.",
+    ),
+    field("stage", Shape::Text, "The staging label, \"AWSCURRENT\" by default."),
+    field("region", Shape::Text, "Its region; by default the project's, or the environment's."),
+    field(
+        "age",
+        Shape::Text,
+        "The value is the one of this name in the project's encrypted file.",
+    ),
+    field(
+        "command",
+        Shape::Arguments,
+        "The value is what this program prints, run where `provision` runs; no shell reads it.",
+    ),
+    field(
+        "env",
+        Shape::Text,
+        "The value is that of this variable, where `provision` runs.",
+    ),
+    field(
+        "key",
+        Shape::Text,
+        "The value is a JSON object, and what counts is the text of this key in it.",
+    ),
+    TEXT_OF_SECRETS,
+    TEMPLATE_OF_SECRETS,
+    field("owner", Shape::Owner, "The user that may read it, root by default."),
+    GROUP,
+    field("mode", Shape::Mode, "Permissions, \"0400\" by default."),
+    field(
+        "path",
+        Shape::Path,
+        "Its file, in the host's directory for secrets; by default its name there, with \"-\" for each \"/\".",
+    ),
+    field(
+        "required",
+        Shape::Bool,
+        "Whether it is an error that the store has none; true by default.",
+    ),
+    field(
+        "trim",
+        Shape::Bool,
+        "Leave out one line feed at the end of the value; false by default, byte for byte.",
+    ),
+    field(
+        "units",
+        Shape::Units,
+        "Units that use it: they start only when it is there, and are restarted when it changes. Units whose text names its path are among them by themselves.",
+    ),
+    field(
+        "shared",
+        Shape::Bool,
+        "Several hosts have it; false by default, so that two bots never share a token by mistake.",
+    ),
+    field(
+        "deliver",
+        Shape::Bool,
+        "Whether it has a file of its own; false for one that only others' texts use. True by default.",
+    ),
+    WHEN,
+    EACH,
+];
+
 /// The fields of a kind's tables.
 pub(super) const fn fields_of(kind: Kind) -> &'static [Field] {
     match kind {
@@ -374,6 +452,7 @@ pub(super) const fn fields_of(kind: Kind) -> &'static [Field] {
         Kind::Linger => LINGER,
         Kind::KernelModule => KERNEL_MODULES,
         Kind::Sysctl => SYSCTL,
+        Kind::Secret => SECRETS,
         Kind::Unit => UNITS,
         Kind::User => USERS,
         Kind::Group => GROUPS,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use base64::Engine as _;
 
-use crate::model::{Connection, HostName, Machine};
+use crate::model::{AbsPath, AfterReboot, Connection, HostName, Machine};
 
 use super::code::Code;
 use super::decode;
@@ -15,6 +15,7 @@ use super::resource::{Declaration, declarations};
 use super::scalar::{Port, Problem, Scalar, one_of, shown};
 use super::setting::{Setting, settings};
 use super::tree::{Entry, Table, Value};
+use super::source::Spanned;
 use super::word::{UserName, check_tag};
 
 /// A host as it is written.
@@ -28,6 +29,8 @@ pub struct Host {
     pub connection: Connection,
     /// Its tags.
     pub tags: BTreeSet<String>,
+    /// Where its secrets lie and what becomes of them.
+    pub secrets: SecretSettings,
     /// The cloud server under it.
     pub machine: Option<Machine>,
     /// The modules it uses.
@@ -55,8 +58,19 @@ const HOST_KEYS: &[&str] = &[
     "jump",
     "tags",
     "connection",
+    "secrets_directory",
+    "secrets_after_reboot",
 ];
 const SSH_KEYS: &[&str] = &["address", "port", "user", "host_key", "identity_file", "jump"];
+
+/// What a host file says of the host's secrets in general.
+#[derive(Clone, Debug)]
+pub struct SecretSettings {
+    /// The link to their files.
+    pub directory: Option<AbsPath>,
+    /// What happens when the host's memory is lost.
+    pub after_reboot: Option<Spanned<AfterReboot>>,
+}
 
 impl Host {
     /// Reads a host file's document.
@@ -76,6 +90,7 @@ impl Host {
             file,
             connection: connection(host, found),
             tags: tags(host, found),
+            secrets: secrets(host, found),
             machine: machine(document, found),
             imports: imports(document, found),
             settings: settings(document, found),
@@ -251,6 +266,45 @@ fn connection(host: &Table, found: &mut Vec<Diagnostic>) -> Connection {
             .map(|file| file.0)
             .collect(),
         jump: decode::optional::<Jump>(host, "jump", found).map(|jump| jump.value.0),
+    }
+}
+
+/// A directory of secrets. Below /run, so that nothing of it outlives a reboot, and itself one that nobody else makes.
+struct SecretsDirectory(AbsPath);
+
+impl Scalar for SecretsDirectory {
+    const NOUN: &'static str = "a directory in /run";
+
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        let path = AbsPath::from_text(text)?;
+        let name = path.as_str().strip_prefix("/run/").unwrap_or("");
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        // What systemd and others make there themselves.
+        let taken = ["systemd", "lock", "user", "udev", "dbus", "sshd", "provision", "mount", "credentials"];
+        if !name.is_empty() && name.bytes().all(plain) && !taken.contains(&name) {
+            return Ok(Self(path));
+        }
+        let problem = Problem::invalid(format!("`{}` cannot be the directory of secrets", shown(text)));
+        Err(problem.help(
+            "it is a name of its own in /run, such as \"/run/agenix\" or \"/run/secrets\": what is there is gone after a reboot",
+        ))
+    }
+}
+
+impl Scalar for AfterReboot {
+    const NOUN: &'static str = "\"push\", \"sealed\" or \"fetch\"";
+
+    fn from_text(text: &str) -> Result<Self, Problem> {
+        let choice = Self::ALL.into_iter().find(|choice| choice.word() == text);
+        choice.ok_or_else(|| one_of(text, &Self::ALL.map(Self::word)))
+    }
+}
+
+fn secrets(host: &Table, found: &mut Vec<Diagnostic>) -> SecretSettings {
+    SecretSettings {
+        directory: decode::optional::<SecretsDirectory>(host, "secrets_directory", found)
+            .map(|directory| directory.value.0),
+        after_reboot: decode::optional::<AfterReboot>(host, "secrets_after_reboot", found),
     }
 }
 

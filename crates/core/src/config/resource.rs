@@ -99,6 +99,11 @@ const fn rules_of(kind: Kind) -> &'static [Rule] {
         Kind::Npm => &[Rule::Needs("manifest"), Rule::Needs("lock")],
         Kind::Hold | Kind::Linger | Kind::KernelModule => &[Rule::Needs("on")],
         Kind::Sysctl => &[Rule::Needs("value")],
+        Kind::Secret => &[
+            Rule::AtMostOne(&["aws", "age", "command", "env", "text", "template"]),
+            Rule::OnlyWith("stage", "aws"),
+            Rule::OnlyWith("region", "aws"),
+        ],
         Kind::Unit => &[Rule::AtMostOne(CONTENT)],
         Kind::Command => &[
             Rule::Needs("run"),
@@ -152,7 +157,7 @@ const fn example_name(sort: Sort) -> &'static str {
         Kind::Sysctl => "\"net.ipv4.ip_forward\"",
         Kind::Unit => "\"example.service\"",
         Kind::Archive | Kind::Npm => "\"/opt/example\"",
-        Kind::Hold | Kind::Linger | Kind::KernelModule => "example",
+        Kind::Hold | Kind::Linger | Kind::KernelModule | Kind::Secret => "example",
         Kind::Package | Kind::User | Kind::Group | Kind::Command | Kind::Probe => "example",
     }
 }
@@ -172,6 +177,7 @@ pub const fn noun(kind: Kind) -> &'static str {
         Kind::Linger => "a lingering user",
         Kind::KernelModule => "a kernel module",
         Kind::Sysctl => "a kernel parameter",
+        Kind::Secret => "a secret",
         Kind::Unit => "a unit",
         Kind::User => "a user",
         Kind::Group => "a group",

@@ -9,7 +9,7 @@ use super::sort::Sort;
 use super::source::Span;
 use super::tree::{Node, Value};
 use super::word::{
-    BlockName, HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, PlainName, PublicKey, SysctlKey,
+    BlockName, HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, PlainName, PublicKey, SecretName, SysctlKey,
     TcpAddress, UserName,
 };
 
@@ -54,6 +54,7 @@ pub enum Shape {
     /// A list of texts that is not empty: a program and its arguments.
     Arguments,
     Users,
+    Units,
     PublicKeys,
     Ids,
     /// A table of texts.
@@ -91,6 +92,7 @@ pub const fn short_form(sort: Sort) -> Option<&'static str> {
         | Kind::Archive
         | Kind::Npm
         | Kind::Unit
+        | Kind::Secret
         | Kind::User
         | Kind::Group
         | Kind::Command
@@ -114,6 +116,7 @@ pub fn check_name(sort: Sort, name: &str) -> Result<(), Problem> {
         Kind::Linger => UserName::from_text(name).map(drop),
         Kind::KernelModule => PlainName::from_text(name).map(drop),
         Kind::Sysctl => SysctlKey::from_text(name).map(drop),
+        Kind::Secret => SecretName::from_text(name).map(drop),
         Kind::Unit => UnitName::from_text(name).map(drop),
         Kind::User | Kind::Group => NewUserName::from_text(name).map(drop),
         Kind::Command | Kind::Probe => Label::from_text(name).map(drop),
@@ -150,6 +153,7 @@ impl Shape {
             },
             Self::Texts => items::<String>(node, found),
             Self::Users => items::<UserName>(node, found),
+            Self::Units => items::<UnitName>(node, found),
             Self::PublicKeys => items::<PublicKey>(node, found),
             Self::Ids => items::<ResourceId>(node, found),
             Self::Arguments => match &node.value {

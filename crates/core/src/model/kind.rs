@@ -35,6 +35,8 @@ pub enum Kind {
     KernelModule,
     /// A kernel parameter's live value.
     Sysctl,
+    /// A secret, as a file in memory.
+    Secret,
     /// A command with a guard.
     Command,
     /// A systemd unit's state.
@@ -45,7 +47,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Group,
         Self::User,
         Self::Package,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Linger,
         Self::KernelModule,
         Self::Sysctl,
+        Self::Secret,
         Self::Command,
         Self::Unit,
         Self::Probe,
@@ -91,6 +94,7 @@ impl Kind {
             Self::Linger => ("linger", "linger"),
             Self::KernelModule => ("kernel-module", "kernel_modules"),
             Self::Sysctl => ("sysctl", "sysctl"),
+            Self::Secret => ("secret", "secrets"),
             Self::Command => ("command", "commands"),
             Self::Unit => ("unit", "units"),
             Self::Probe => ("probe", "probes"),

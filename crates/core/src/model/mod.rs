@@ -23,6 +23,7 @@ mod probe;
 mod receipt;
 mod resource;
 mod run;
+mod secret;
 mod switch;
 mod sysctl;
 mod tree;
@@ -54,6 +55,10 @@ pub use probe::{Check, ProbeSpec, ProbeState};
 pub use receipt::{Applier, Entry, Outcome, Receipt};
 pub use resource::{Dependency, DependencyReason, InvalidResourceId, Resource, ResourceId, Spec, State};
 pub use run::{Holder, RunEvent, RunPhase, RunSummary, StepError};
+pub use secret::{
+    AfterReboot, Encoding, Pins, SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretState,
+    SecretValueRef, SecretVersion, items as secret_items, not_asked, pin,
+};
 pub use switch::{Switch, SwitchSpec, SwitchState};
 pub use sysctl::{SysctlSpec, SysctlState};
 pub use tree::{Source, TreeSpec, TreeState, version_prefix};

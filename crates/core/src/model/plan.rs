@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec,
     HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, Spec, SwitchSpec, SymlinkSpec,
-    SysctlSpec, TreeSpec, UnitName, UserSpec,
+    SecretSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -99,6 +99,8 @@ pub enum Reason {
     Kept,
     /// It goes, though it was there before, because its declaration says `on_removal = "remove"`.
     RemovedThoughThereBefore,
+    /// It was in the host's memory, which was lost: the host has started anew.
+    LostSinceBoot,
     /// Its declaration now says otherwise what happens when it leaves the configuration.
     OnRemovalDiffers,
 }
@@ -291,6 +293,18 @@ pub enum Op {
     Turn(SwitchSpec),
     /// Set a kernel parameter's live value.
     SetSysctl(SysctlSpec),
+    /// Make a new set of all secrets in memory and put it in place of the old one, in one step: these as delivered with the
+    /// plan, the others as they are.
+    Secrets {
+        /// The link to the set.
+        directory: AbsPath,
+        /// Those that are delivered, by name.
+        deliver: BTreeMap<String, SecretSpec>,
+        /// Those that change their owner or permissions only, by name.
+        keep: BTreeMap<String, SecretSpec>,
+        /// The names of those that go.
+        remove: BTreeSet<String>,
+    },
     /// Let systemd read its unit files again.
     DaemonReload,
     /// Set what starts at boot, all at once: systemd reads every unit again after such an order, and once is enough.

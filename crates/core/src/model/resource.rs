@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind,
     OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SwitchSpec, SwitchState,
-    SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec, UserState,
+    SymlinkSpec, SecretSpec, SecretState, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -86,6 +86,7 @@ pub enum Spec {
     Tree(TreeSpec),
     Switch(SwitchSpec),
     Sysctl(SysctlSpec),
+    Secret(SecretSpec),
     Command(CommandSpec),
     Unit(UnitSpec),
     Probe(ProbeSpec),
@@ -106,6 +107,7 @@ impl Spec {
             Self::Tree(spec) => spec.kind(),
             Self::Switch(spec) => spec.switch.kind(),
             Self::Sysctl(_) => Kind::Sysctl,
+            Self::Secret(_) => Kind::Secret,
             Self::Command(_) => Kind::Command,
             Self::Unit(_) => Kind::Unit,
             Self::Probe(_) => Kind::Probe,
@@ -126,6 +128,7 @@ impl Spec {
             Self::Tree(spec) => spec.path.as_str(),
             Self::Switch(spec) => &spec.name,
             Self::Sysctl(spec) => &spec.key,
+            Self::Secret(spec) => &spec.name,
             Self::Command(spec) => &spec.name,
             Self::Unit(spec) => spec.name.as_str(),
             Self::Probe(spec) => &spec.name,
@@ -150,6 +153,7 @@ pub enum State {
     Tree(TreeState),
     Switch(SwitchState),
     Sysctl(SysctlState),
+    Secret(SecretState),
     Command(CommandState),
     Unit(UnitState),
     Probe(ProbeState),
@@ -165,6 +169,7 @@ impl State {
             | Self::Group(GroupState::Absent)
             | Self::User(UserState::Absent)
             | Self::Tree(TreeState::Absent)
+            | Self::Secret(SecretState::Absent { .. })
             | Self::Sysctl(SysctlState::NoSuchKey) => true,
             Self::Unit(unit) => unit.load.untrusted() == "not-found",
             Self::Block(BlockState::NoFile | BlockState::File { lines: None, .. }) => true,
@@ -176,6 +181,7 @@ impl State {
             | Self::Group(_)
             | Self::User(_)
             | Self::Sysctl(_)
+            | Self::Secret(_)
             | Self::Command(_)
             | Self::Probe(_) => false,
         }
@@ -211,7 +217,8 @@ impl State {
             | Self::Block(_)
             | Self::Tree(_)
             | Self::Switch(_)
-            | Self::Sysctl(_) => Digest::of_json(self),
+            | Self::Sysctl(_)
+            | Self::Secret(_) => Digest::of_json(self),
         }
     }
 }

@@ -62,6 +62,7 @@ pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
         | Kind::Hold
         | Kind::Linger
         | Kind::KernelModule
+        | Kind::Secret
         | Kind::Command
         | Kind::Probe => false,
     }

@@ -12,6 +12,7 @@ mod package;
 mod path;
 mod removal;
 mod rollback;
+mod secret;
 #[cfg(test)]
 mod simulate;
 mod switch;
@@ -152,12 +153,28 @@ impl<'a> Draft<'a> {
             if matches!(id.kind, Kind::Unit | Kind::Probe) {
                 continue;
             }
+            if let Spec::Secret(spec) = &resource.spec
+                && let Some((problem, fix)) = secret::unknown(spec)
+            {
+                self.blockers.push(Blocker {
+                    id: id.clone(),
+                    unknown: true,
+                    problem,
+                    fix,
+                    origin: Some(resource.origin.clone()),
+                });
+                continue;
+            }
             let Some(mut state) = self.state(id) else { continue };
             let absent = State::Path(PathState::Absent);
             if path::is_path(id.kind) && self.freed.contains(&id.name) {
                 state = &absent;
             }
             let found = difference::difference(&resource.spec, state, Some(&self.desired.blobs));
+            let found = match state {
+                State::Secret(state) => secret::lost(found, self.entry(id), state),
+                _ => found,
+            };
             let found = package::unheld(found, id, self.observed);
             let found = account::leave_groups(found, &resource.spec, self.entry(id), state, |group| {
                 let deleted = self.changes.get(&ResourceId::new(Kind::Group, group));
@@ -276,6 +293,7 @@ impl<'a> Draft<'a> {
             | Spec::Switch(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)
+            | Spec::Secret(_)
             | Spec::Command(_) => !matches!(difference::difference(&entry.spec, state, None), Difference::Same(_)),
         };
         match (configuration, host) {

@@ -145,6 +145,7 @@ impl Steps {
                     return;
                 }
             }
+            Op::Secrets { .. } => return self.secrets(op, covers),
             Op::DaemonReload => return self.read_unit_files(covers),
             // A unit is stopped as it was started.
             Op::Unit { verb, .. } if self.stale && *verb != UnitVerb::Stop => self.read_unit_files(BTreeSet::new()),
@@ -171,6 +172,27 @@ impl Steps {
         match op {
             Op::AtBoot { enable, disable } => Some((enable, disable, covers)),
             _ => None,
+        }
+    }
+
+    /// All secrets of a directory are one step, so that they change at once: where one is delivered first, or, where all of them
+    /// go, where the first one goes. They wait for users and groups only, which come before all else.
+    fn secrets(&mut self, mut op: Op, mut covers: BTreeSet<ResourceId>) {
+        let before = self.steps.iter().position(|step| is_of_same_directory(&step.op, &op));
+        let Some(at) = before else {
+            self.steps.push(Step { op, covers });
+            return;
+        };
+        let only_removes = |op: &Op| matches!(op, Op::Secrets { deliver, keep, .. } if deliver.is_empty() && keep.is_empty());
+        if self.steps.get(at).is_some_and(|step| only_removes(&step.op)) && !only_removes(&op) {
+            let removal = self.steps.remove(at);
+            self.read_at = self.read_at.map(|read_at| read_at - usize::from(read_at > at));
+            join_secrets(&mut op, removal.op);
+            covers.extend(removal.covers);
+            self.steps.push(Step { op, covers });
+        } else if let Some(step) = self.steps.get_mut(at) {
+            join_secrets(&mut step.op, op);
+            step.covers.extend(covers);
         }
     }
 
@@ -207,6 +229,32 @@ impl Steps {
         }
         self.settle();
         self.steps
+    }
+}
+
+fn is_of_same_directory(one: &Op, other: &Op) -> bool {
+    matches!(
+        (one, other),
+        (Op::Secrets { directory: one, .. }, Op::Secrets { directory: other, .. }) if one == other
+    )
+}
+
+fn join_secrets(into: &mut Op, from: Op) {
+    if let (
+        Op::Secrets {
+            deliver, keep, remove, ..
+        },
+        Op::Secrets {
+            deliver: more_delivered,
+            keep: more_kept,
+            remove: more_removed,
+            ..
+        },
+    ) = (into, from)
+    {
+        deliver.extend(more_delivered);
+        keep.extend(more_kept);
+        remove.extend(more_removed);
     }
 }
 

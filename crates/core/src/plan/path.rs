@@ -26,6 +26,7 @@ pub(super) const fn is_path(kind: Kind) -> bool {
         | Kind::Linger
         | Kind::KernelModule
         | Kind::Sysctl
+        | Kind::Secret
         | Kind::Command
         | Kind::Unit
         | Kind::Probe => false,
@@ -152,11 +153,11 @@ fn new_file(spec: &FileSpec) -> Vec<FieldChange> {
     fields
 }
 
-fn new_attributes(owner: &str, group: &str, mode: Mode) -> Vec<FieldChange> {
+pub(super) fn new_attributes(owner: &str, group: &str, mode: Mode) -> Vec<FieldChange> {
     vec![becomes("owner", owner), becomes("group", group), becomes("mode", mode)]
 }
 
-fn attributes(
+pub(super) fn attributes(
     owner: &str,
     group: &str,
     mode: Mode,

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::account::{self, unchanged_user};
 use super::block;
 use super::difference::{Difference, Edit, changes};
-use super::{switch, tree, unit};
+use super::{secret, switch, tree, unit};
 use crate::model::{
     AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, OnRemoval, Op,
     PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch, SymlinkSpec, SysctlSpec,
@@ -49,6 +49,7 @@ fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Tree(spec), State::Tree(state)) => tree::removal(spec, entry, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::removal(spec, entry, *state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl(spec, entry, state),
+        (Spec::Secret(spec), State::Secret(state)) => secret::removal(spec, state),
         (Spec::Group(spec), State::Group(state)) => group(spec, entry, state),
         (Spec::User(spec), State::User(state)) => user(spec, entry, state),
         (Spec::Unit(spec), State::Unit(state)) => match &entry.original {
@@ -88,7 +89,9 @@ fn remove(entry: &Entry, state: &State) -> Edit {
             needs_reload: false,
         }),
         // Of these there is nothing to remove.
-        State::Switch(_) | State::Sysctl(_) | State::Command(_) | State::Probe(_) => return undo(entry, state, false),
+        State::Switch(_) | State::Sysctl(_) | State::Secret(_) | State::Command(_) | State::Probe(_) => {
+            return undo(entry, state, false);
+        }
     };
     let mut made = Entry {
         original: Some(original),

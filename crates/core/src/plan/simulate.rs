@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     BlockSpec, BlockState, CommandState, Entry, Fact, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState,
-    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Spec, State, SwitchState, SysctlState, TreeState,
+    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Spec, State, SecretState, SwitchState, SysctlState, TreeState,
     UnitState, UnitVerb, UserState,
 };
 
@@ -179,6 +179,31 @@ fn apply(op: &Op, host: &mut Observed) {
         Op::SetSysctl(spec) => {
             let live = SysctlState::Live(HostText::from(spec.value.as_str()));
             set(host, &Spec::Sysctl(spec.clone()), State::Sysctl(live));
+        }
+        Op::Secrets {
+            deliver, keep, remove, ..
+        } => {
+            for spec in deliver.values().chain(keep.values()) {
+                let version = match &spec.version {
+                    Fact::Known(Some(version)) => version.to_string(),
+                    Fact::Known(None) | Fact::Unknown(_) => "none".to_owned(),
+                };
+                let sealed = spec.after_reboot == crate::model::AfterReboot::Sealed;
+                let state = SecretState::Delivered {
+                    version: HostText::new(version.clone()),
+                    intact: true,
+                    owner: owner(&spec.owner),
+                    group: owner(&spec.group),
+                    mode: spec.mode,
+                    sealed: sealed.then(|| HostText::new(version)),
+                };
+                set(host, &Spec::Secret(spec.clone()), State::Secret(state));
+            }
+            for name in remove {
+                let id = ResourceId::new(crate::model::Kind::Secret, name);
+                let state = SecretState::Absent { nothing_mounted: false };
+                host.resources.insert(id, Fact::Known(State::Secret(state)));
+            }
         }
         Op::DaemonReload => {
             for fact in host.resources.values_mut() {

@@ -1,5 +1,7 @@
 //! What every plan must hold, whatever the host and the configuration.
 
+mod secrets;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -951,7 +953,28 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
         };
         (Spec::Tree(spec(strip)), State::Tree(state))
     });
+    let secret = (0..3u8, any::<bool>(), 0..4u8).prop_map(move |(wanted, sealed, found)| {
+        let spec = SecretSpec {
+            required: wanted > 0,
+            after_reboot: if sealed { AfterReboot::Sealed } else { AfterReboot::Push },
+            ..secrets::secret(
+                &format!("s{number}"),
+                match wanted {
+                    0 => Fact::Known(None),
+                    wanted => secrets::version(&format!("v{wanted}")),
+                },
+            )
+        };
+        let state = match found {
+            0 => SecretState::Absent { nothing_mounted: false },
+            1 => SecretState::Absent { nothing_mounted: true },
+            2 => secrets::delivered("v1", true),
+            _ => secrets::delivered("v1", false),
+        };
+        (Spec::Secret(spec), State::Secret(state))
+    });
     let pair = prop_oneof![
+        secret.boxed(),
         tree.boxed(),
         switch.boxed(),
         block.boxed(),
@@ -1039,6 +1062,7 @@ fn absent(kind: Kind) -> Option<State> {
         Kind::Hold | Kind::Linger | Kind::KernelModule => Some(State::Switch(SwitchState { on: false })),
         Kind::Sysctl => Some(State::Sysctl(SysctlState::Live("9".into()))),
         Kind::Unit => Some(not_found()),
+        Kind::Secret => Some(State::Secret(SecretState::Absent { nothing_mounted: true })),
         Kind::Command | Kind::Probe => None,
     }
 }

@@ -17,10 +17,8 @@ use super::unit_text::named;
 pub(super) fn paths(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
     let mut owners: BTreeMap<&str, &ResourceId> = BTreeMap::new();
     for (id, declared) in &declarations.resources {
-        if path_of(&declared.spec).is_none() {
-            continue;
-        }
-        let Some(other) = owners.insert(&id.name, id) else {
+        let Some(path) = path_of(&declared.spec) else { continue };
+        let Some(other) = owners.insert(path.as_str(), id) else {
             continue;
         };
         let span = |id: &ResourceId| {
@@ -30,7 +28,11 @@ pub(super) fn paths(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
                 .map_or(declared.span, |declared| declared.span)
         };
         let (one, two) = (noun(other.kind), noun(id.kind));
-        let message = format!("`{}` is declared as {one} and as {two}", id.name);
+        let message = if other.kind == id.kind {
+            format!("`{path}` is the path of `{other}` and of `{id}`")
+        } else {
+            format!("`{path}` is declared as {one} and as {two}")
+        };
         let diagnostic = Diagnostic::error(Code::TwoOwners, message, declared.span, format!("as {two}"));
         found.push(
             diagnostic
@@ -209,12 +211,13 @@ fn unit_texts<'a>(name: &UnitName, declarations: &'a Declarations) -> impl Itera
     })
 }
 
-const fn path_of(spec: &Spec) -> Option<&AbsPath> {
+pub(super) const fn path_of(spec: &Spec) -> Option<&AbsPath> {
     match spec {
         Spec::File(file) => Some(&file.path),
         Spec::Directory(directory) => Some(&directory.path),
         Spec::Symlink(link) => Some(&link.path),
         Spec::Tree(tree) => Some(&tree.path),
+        Spec::Secret(secret) => Some(&secret.path),
         Spec::Group(_)
         | Spec::User(_)
         | Spec::Package(_)

@@ -29,6 +29,8 @@ pub(super) struct Declared {
 pub(super) struct Declarations {
     pub(super) resources: BTreeMap<ResourceId, Declared>,
     pub(super) blobs: BTreeMap<Digest, Blob>,
+    /// Secrets by name, as far as they are said.
+    pub(super) secrets: BTreeMap<String, super::secrets::Draft>,
     /// Kernel parameters by key, each with the file that keeps it.
     pub(super) sysctls: BTreeMap<String, Sysctl>,
     /// Which resources each declaration made, by its number, where someone wants to know.
@@ -126,7 +128,8 @@ impl Declarations {
         }
     }
 
-    fn note(&mut self, id: &ResourceId) {
+    /// Notes down that the declaration being read makes a resource.
+    pub(super) fn note(&mut self, id: &ResourceId) {
         let current = self.current;
         if let Some(made) = &mut self.made {
             made.push((current, id.clone()));

@@ -100,6 +100,7 @@ impl<'a> Index<'a> {
                 Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) | Spec::Tree(_) => {
                     index.paths.insert(&id.name, id);
                 }
+                Spec::Secret(secret) => _ = index.paths.insert(secret.path.as_str(), id),
                 Spec::Block(block) => index.blocks.entry(block.path.as_str()).or_default().push(id),
                 Spec::Unit(unit) if unit.active == Some(true) => index.active_units.push(id),
                 Spec::Unit(_)
@@ -186,6 +187,7 @@ impl On<'_, '_> {
                 self.directory_of(&link.path);
                 self.target(&link.path, &link.target);
             }
+            Spec::Secret(secret) => self.owners(&secret.owner, &secret.group),
             Spec::Command(command) => self.command(command),
             Spec::Unit(unit) => self.unit(unit),
             Spec::Probe(probe) => self.probe(probe),

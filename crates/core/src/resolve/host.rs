@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{
     Assert, Code, Declaration, Diagnostic, Host, Label, PortClaim, Project, Severity, Sort, SourceMap,
 };
-use crate::model::{Desired, Kind, Resource, Spec};
+use crate::model::{Desired, HostName, Kind, Resource, Spec};
 
 use super::declared::{Declarations, Whose};
 use super::imports::{Imported, Imports};
@@ -16,6 +16,7 @@ use super::reader::Reader;
 use super::render::{Facts, Renderer, Scope, Templates, Written, instances_value};
 use super::trace::{By, Trace};
 use super::uses::{self, Uses};
+use super::secrets::{self, Kept};
 use super::{check, claims, dependencies, kind, needed, provided, repeat};
 
 /// What all hosts of a resolution share.
@@ -26,6 +27,8 @@ pub(super) struct Shared<'a> {
     pub(super) templates: Templates,
     pub(super) locals: Locals<'a>,
     pub(super) sources: &'a mut SourceMap,
+    /// The values in stores that each host has.
+    pub(super) secrets: Vec<(HostName, Vec<Kept>)>,
     /// Where what was seen is noted down, if anyone asks why.
     pub(super) trace: Option<&'a mut Trace>,
 }
@@ -52,6 +55,10 @@ pub(super) fn resolve(host: &Host, shared: &mut Shared<'_>, found: &mut Vec<Diag
         &mut shared.locals,
         &mut renderer,
     );
+    let desired = desired.map(|(desired, secrets)| {
+        shared.secrets.push((host.name.clone(), secrets));
+        desired
+    });
     tell_ways(&imported, renderer.sources, renderer.found);
     desired
 }
@@ -63,7 +70,7 @@ fn with_modules(
     facts: &Facts,
     locals: &mut Locals<'_>,
     renderer: &mut Renderer<'_>,
-) -> Option<Desired> {
+) -> Option<(Desired, Vec<Kept>)> {
     let broken = host.broken || !imported.sound || imported.modules.values().any(|module| module.broken);
     let uses = uses::find(host, imported, facts, renderer);
     let (mut scopes, complete) = scopes(project, host, imported, &uses, facts, renderer);
@@ -79,6 +86,9 @@ fn with_modules(
     let mut failed = false;
     for (declaration, file) in files.in_order() {
         declarations.whose = file.whose;
+        if renderer.secret_paths.is_none() && turn(declaration) == Turn::Others {
+            renderer.secret_paths = Some(secrets::paths(&declarations, &host.secrets));
+        }
         let repeated = repeat::each(declaration, &file.scope, renderer, |scope, renderer| {
             declarations.current = renderer.note(declaration, scope, locals);
             let mut reader = Reader {
@@ -94,6 +104,7 @@ fn with_modules(
     }
     let made = declarations.made.take();
     kind::finish(&mut declarations, renderer.found);
+    let secrets = secrets::finish(&mut declarations, host, renderer.found);
     let claims = claims::find(files.all.iter().map(|file| (file.ports, &file.scope)), renderer);
     if let Some(trace) = &mut renderer.trace {
         trace.read = true;
@@ -143,14 +154,15 @@ fn with_modules(
     });
     let used: BTreeSet<_> = used.map(|content| content.sha256).collect();
     declarations.blobs.retain(|digest, _| used.contains(digest));
-    Some(Desired {
+    let desired = Desired {
         host: host.name.clone(),
         connection: host.connection.clone(),
         tags: host.tags.clone(),
         machine: host.machine.clone(),
         resources,
         blobs: declarations.blobs,
-    })
+    };
+    Some((desired, secrets))
 }
 
 /// Lets the templates of resources and assertions see all instances, with their options: `instances.openclaw.ops.port`.
@@ -212,20 +224,34 @@ impl<'a> Files<'a> {
         Self { all }
     }
 
-    /// All declarations. Groups and users come first, because the defaults of others' groups depend on them.
+    /// All declarations, in their turn.
     fn in_order(&self) -> Vec<(&'a Declaration, &File<'a>)> {
         let mut declarations: Vec<_> = self
             .all
             .iter()
             .flat_map(|file| file.resources.iter().map(move |declaration| (declaration, file)))
             .collect();
-        declarations.sort_by_key(|(declaration, _)| match declaration.sort {
-            Sort::Kind(Kind::Group) => 0,
-            Sort::Kind(Kind::User) => 1,
-            Sort::Kind(_) | Sort::Shorthand(_) => 2,
-        });
+        declarations.sort_by_key(|(declaration, _)| turn(declaration));
         declarations
     }
+}
+
+/// Groups and users come first, because the defaults of others' groups depend on them, and then secrets, whose paths others name.
+fn turn(declaration: &Declaration) -> Turn {
+    match declaration.sort {
+        Sort::Kind(Kind::Group) => Turn::Groups,
+        Sort::Kind(Kind::User) => Turn::Users,
+        Sort::Kind(Kind::Secret) => Turn::Secrets,
+        Sort::Kind(_) | Sort::Shorthand(_) => Turn::Others,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    Groups,
+    Users,
+    Secrets,
+    Others,
 }
 
 /// How many imports are shown with a finding in a module.

@@ -17,6 +17,7 @@ mod provided;
 mod reader;
 mod render;
 mod repeat;
+mod secrets;
 mod shorthand;
 mod template;
 mod trace;
@@ -100,6 +101,7 @@ fn stage(
         templates: render::Templates::new(),
         locals: local::Locals::new(sources.files),
         sources: &mut resolution.sources,
+        secrets: Vec::new(),
         trace,
     };
     for host in project.hosts.values().filter(|host| wanted(&host.name)) {
@@ -116,7 +118,10 @@ fn stage(
             record.add(host, finding, shared.sources);
         }
     }
+    let mut found = Vec::new();
+    secrets::shared_by_mistake(&shared.secrets, &mut found);
     resolution.diagnostics = record.all;
+    resolution.diagnostics.extend(found);
     resolution
         .diagnostics
         .sort_by_key(|finding| finding.primary.as_ref().map(|label| label.span));

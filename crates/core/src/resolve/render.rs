@@ -10,8 +10,9 @@ use crate::config::{
     Code, Diagnostic, Host, OptionValue, Project, Reported, SourceMap, Span, Spanned, did_you_mean, place_in_text,
     shown,
 };
-use crate::model::{Connection, Machine};
+use crate::model::{AbsPath, Connection, Machine};
 
+use super::template::mark::{Mark, Piece, is_marked, pieces};
 use super::template::{Budget, Chain, Form, Template, TemplateError, compile, prototype};
 use super::trace::{By, Trace};
 use super::uses::Use;
@@ -264,6 +265,21 @@ impl Written<'_> {
     }
 }
 
+/// Whether any text in a value has a mark in it.
+fn has_mark(value: &Value) -> bool {
+    value.as_str().is_some_and(is_marked)
+        || value.as_array().is_some_and(|items| items.iter().any(has_mark))
+        || value.as_map().is_some_and(|entries| entries.values().any(has_mark))
+}
+
+/// Where a function is called in a text; all of the text where that is not plain.
+fn call(text: &str, function: &str) -> std::ops::Range<usize> {
+    match text.find(&format!("{function}(")) {
+        Some(at) => at..at + function.len(),
+        None => 0..text.len(),
+    }
+}
+
 /// What rendering needs beside a template and a scope.
 pub(super) struct Renderer<'a> {
     pub(super) templates: &'a mut Templates,
@@ -274,6 +290,8 @@ pub(super) struct Renderer<'a> {
     pub(super) budget: Budget,
     /// What is left for noting down.
     pub(super) noting: Budget,
+    /// The paths of the host's secrets, once they are known.
+    pub(super) secret_paths: Option<BTreeMap<String, AbsPath>>,
     /// Whether it is said that nothing is left. From then on nothing is rendered: all of it would fail for that.
     pub(super) exhausted: bool,
 }
@@ -293,6 +311,7 @@ impl<'a> Renderer<'a> {
             trace,
             budget: Budget::default(),
             noting: Budget::default(),
+            secret_paths: None,
             exhausted: false,
         }
     }
@@ -305,8 +324,92 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Renders a text.
+    /// Renders a text in which no secret's value may stand.
     pub(super) fn text(&mut self, written: Written<'_>, scope: &Scope) -> Result<String, Reported> {
+        let text = self.rendered(written, scope)?;
+        if !is_marked(&text) {
+            return Ok(text);
+        }
+        let mut plain = String::new();
+        for piece in self.settled(&text, written)? {
+            match piece {
+                Piece::Text(text) => plain.push_str(&text),
+                Piece::Mark(mark) => return Err(self.value_in_plain(&mark, written)),
+            }
+        }
+        Ok(plain)
+    }
+
+    /// Renders the text of a secret: what is left of marks in it stands for values.
+    pub(super) fn secret_text(&mut self, written: Written<'_>, scope: &Scope) -> Result<Vec<Piece>, Reported> {
+        let text = self.rendered(written, scope)?;
+        self.settled(&text, written)
+    }
+
+    /// The pieces of a text, with the paths of secrets in their place.
+    fn settled(&mut self, text: &str, written: Written<'_>) -> Result<Vec<Piece>, Reported> {
+        let Some(pieces) = pieces(text) else {
+            let message = "a filter changes what stands for a secret here";
+            let span = written.place(self.sources, call(written.text, "secret"));
+            let diagnostic = Diagnostic::error(Code::TemplateFailed, message, span, "");
+            let help = "say how it is to be written instead: secret(name=\"…\", as=\"json\"), or base64, url or shell";
+            self.found.push(
+                diagnostic
+                    .because("the value is put in on the host's behalf when it is delivered, after all filters")
+                    .help(help),
+            );
+            return Err(Reported);
+        };
+        let mut settled = Vec::new();
+        for piece in pieces {
+            settled.push(match piece {
+                Piece::Mark(Mark::Path(name)) => Piece::Text(self.secret_path(&name, written)?),
+                other => other,
+            });
+        }
+        Ok(settled)
+    }
+
+    fn secret_path(&mut self, name: &str, written: Written<'_>) -> Result<String, Reported> {
+        let span = written.place(self.sources, call(written.text, "secret_path"));
+        let Some(paths) = &self.secret_paths else {
+            let message = "paths of secrets are not known here yet";
+            let diagnostic = Diagnostic::error(Code::UnknownSecret, message, span, "");
+            self.found.push(
+                diagnostic
+                    .because("they follow from [secrets] of this host, which may use options themselves")
+                    .help("use secret_path in resources, after those of users and groups"),
+            );
+            return Err(Reported);
+        };
+        if let Some(path) = paths.get(name) {
+            return Ok(path.to_string());
+        }
+        let message = format!("this host declares no secret `{}` that has a file", shown(name));
+        let help = did_you_mean(name, paths.keys().map(String::as_str));
+        let help = help.unwrap_or_else(|| format!("declare it: [secrets.\"{}\"]", shown(name)));
+        let diagnostic = Diagnostic::error(Code::UnknownSecret, message, span, "not declared");
+        self.found.push(diagnostic.help(help));
+        Err(Reported)
+    }
+
+    fn value_in_plain(&mut self, mark: &Mark, written: Written<'_>) -> Reported {
+        let (Mark::Value(name, _) | Mark::Path(name)) = mark;
+        let message = format!("the value of the secret `{}` would stand in plain text here", shown(name));
+        let span = written.place(self.sources, call(written.text, "secret"));
+        let diagnostic = Diagnostic::error(Code::SecretInPlain, message, span, "a secret's value");
+        self.found.push(
+            diagnostic
+                .because("what is written here goes into plans, onto disks or into command lines")
+                .help(format!(
+                    "name its file: {{{{ secret_path(name=\"{}\") }}}}, or write this text as one of [secrets]",
+                    shown(name)
+                )),
+        );
+        Reported
+    }
+
+    fn rendered(&mut self, written: Written<'_>, scope: &Scope) -> Result<String, Reported> {
         if self.exhausted {
             return Err(Reported);
         }
@@ -324,7 +427,16 @@ impl<'a> Renderer<'a> {
         let template = self.templates.get(Form::Expression, written.text);
         let template = self.checked(&template, written, scope)?;
         let result = template.value(&scope.context, written.text, &mut self.budget);
-        result.map_err(|error| self.report(&error, written, scope))
+        let value = result.map_err(|error| self.report(&error, written, scope))?;
+        // No option has a mark in it, so only what is written here can bring one.
+        if written.text.contains("secret") && has_mark(&value) {
+            let message = "secrets stand in texts, not in expressions";
+            let span = written.place(self.sources, call(written.text, "secret"));
+            self.found
+                .push(Diagnostic::error(Code::SecretInPlain, message, span, "").help("write a text with {{ … }} in it"));
+            return Err(Reported);
+        }
+        Ok(value)
     }
 
     /// Whether a condition holds.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::SecretBytes;
 use crate::model::{
     Blob, Digest, History, Holder, HostFacts, HostText, Observed, Past, Plan, RunEvent, RunPhase, RunSummary, Spec,
     UnitName,
@@ -26,7 +27,13 @@ pub enum Request {
     },
     /// Apply a plan. The agent stages it, starts a run that outlives the connection, and follows its journal:
     /// answered by [`Response::Event`]s up to a final phase, or by [`Response::Refused`].
-    Apply(Box<Plan>),
+    Apply {
+        /// The plan.
+        plan: Box<Plan>,
+        /// The content of the secrets that it delivers, by name. It goes to the host's memory and nowhere else.
+        #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+        secrets: BTreeMap<String, SecretBytes>,
+    },
     /// Follow a run that was started before, from this event on. Answered as [`Request::Apply`].
     Attach {
         /// The run's plan.

@@ -3,6 +3,8 @@
 mod frame;
 pub mod limits;
 mod message;
+mod secret;
 
 pub use frame::{Decoder, FrameError, FrameKind, encode, encode_message};
 pub use message::{Refusal, Request, Response, StatusReport, UnitReport};
+pub use secret::SecretBytes;

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plan;
 use crate::model::{
     AbsPath, Applier, Blob, Connection, Desired, Digest, Entry, Fact, GroupState, HostName, HostText, Kind, Observed,
-    Op, Origin, PackageState, PackageWant, Past, PathState, Plan, Receipt, Resource, ResourceId, Spec, State,
-    UserState,
+    Op, Origin, PackageState, PackageWant, Past, PathState, Pins, Plan, Receipt, Resource, ResourceId, Spec, State,
+    UserState, pin,
 };
 
 /// Something that going back does not bring back, though it was otherwise then.
@@ -42,7 +42,7 @@ pub struct Rollback {
 }
 
 /// Plans the way back to a generation. `observed` is of its resources and of those of the newest; `contents` are those that
-/// the host keeps, as far as they were fetched. A file whose content is not among them keeps the one that it has.
+/// the host keeps, as far as they were fetched, and `pins` the versions that stores have now. A file whose content is not among them keeps the one that it has.
 #[must_use]
 pub fn rollback(
     (host, connection): (&HostName, &Connection),
@@ -50,6 +50,7 @@ pub fn rollback(
     observed: &Observed,
     by: &Applier,
     contents: &BTreeMap<Digest, Blob>,
+    pins: &Pins,
 ) -> Rollback {
     let newest = observed.receipt.known().and_then(Option::as_ref);
     let mut desired = Desired {
@@ -60,6 +61,8 @@ pub fn rollback(
         resources: resources(past, newest, observed),
         blobs: contents.clone(),
     };
+    // What was secret then may be known to others now: the newest version stays.
+    pin(&mut desired, pins);
     let by = Applier {
         rollback_to: Some(past.number),
         ..by.clone()

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Content, DirectorySpec, FileSpec, GroupSpec, HostFacts, Millis, OnChange, OnRemoval, Owner, SymlinkSpec,
+    Content, DirectorySpec, FileSpec, GroupSpec, HostFacts, Millis, OnChange, OnRemoval, Owner, Pins, SymlinkSpec,
     SysctlSpec, SysctlState, UnitName, UnitSpec, UnitState, UserSpec,
 };
 use crate::plan::simulate::simulate;
@@ -305,11 +305,11 @@ proptest! {
 
         let (host, connection) = host();
         let past = past(&one, &second);
-        let back = rollback((&host, &connection), &past, &two, &by(), &contents());
+        let back = rollback((&host, &connection), &past, &two, &by(), &contents(), &Pins::new());
         prop_assert!(back.plan.blockers.is_empty() && back.wanted.is_empty(), "{:#?}", back.plan.blockers);
         let three = simulate(&back.plan, &two);
         prop_assert_eq!(told(&three), told(&one));
-        let again = rollback((&host, &connection), &past, &three, &by(), &contents());
+        let again = rollback((&host, &connection), &past, &three, &by(), &contents(), &Pins::new());
         prop_assert!(again.plan.is_empty(), "{:#?}", again.plan.changes);
     }
 }
@@ -333,7 +333,7 @@ fn what_the_host_does_not_keep_stays_as_it_is_and_is_told() {
     let past = past(&one, &second);
 
     // Nothing was fetched yet: both contents are asked for.
-    let blind = rollback((&host, &connection), &past, &two, &by(), &BTreeMap::new());
+    let blind = rollback((&host, &connection), &past, &two, &by(), &BTreeMap::new(), &Pins::new());
     assert_eq!(blind.wanted, BTreeSet::from([Digest::of(b"a")]));
     assert_eq!(blind.plan.steps.len(), 0, "{:#?}", blind.plan.steps);
     let kinds: Vec<_> = blind.remains.iter().map(|(_, remains)| remains).collect();
@@ -380,7 +380,7 @@ fn what_no_plan_brings_back_is_told_before() {
         two.resources.insert(id.clone(), Fact::Known(installed("2")));
     }
     let (host, connection) = host();
-    let back = rollback((&host, &connection), &past, &two, &by(), &BTreeMap::new());
+    let back = rollback((&host, &connection), &past, &two, &by(), &BTreeMap::new(), &Pins::new());
     assert_eq!(
         back.remains,
         [

@@ -86,7 +86,7 @@ pub(super) fn owners(reader: &mut Reader<'_, '_, '_>) -> Result<(String, String)
 }
 
 /// The primary group of a managed user; else the group of the same name, which Debian makes for each user.
-fn group_of(owner: &str, declarations: &Declarations) -> String {
+pub(in crate::resolve) fn group_of(owner: &str, declarations: &Declarations) -> String {
     let user = declarations.resources.get(&ResourceId::new(Kind::User, owner));
     match user.map(|user| &user.spec) {
         Some(Spec::User(user)) => user.group.clone().unwrap_or_else(|| owner.to_owned()),

@@ -8,6 +8,7 @@ mod group;
 mod lock_file;
 mod package;
 mod probe;
+mod secret;
 mod switch;
 mod symlink;
 mod sysctl;
@@ -22,7 +23,7 @@ use super::declared::Declarations;
 use super::reader::Reader;
 use super::shorthand;
 
-pub(super) use file::content;
+pub(super) use file::{content, group_of};
 pub(super) use unit::DIRECTORY as UNIT_DIRECTORY;
 
 /// Reads one declaration and declares what it says.
@@ -45,6 +46,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         Kind::Linger => switch::resolve(Switch::Linger, reader),
         Kind::KernelModule => switch::resolve(Switch::KernelModule, reader),
         Kind::Sysctl => sysctl::resolve(reader),
+        Kind::Secret => secret::resolve(reader),
         Kind::Command => command::resolve(reader),
         Kind::Unit => unit::resolve(reader),
         Kind::Probe => probe::resolve(reader),

@@ -6,6 +6,8 @@ use std::io;
 
 use tera::{Kwargs, State, Tera, TeraResult, Value};
 
+use super::mark;
+
 /// The largest result. Files of more than a few megabytes are not made from templates.
 pub(super) const MAX_OUTPUT: usize = 4 * 1024 * 1024;
 
@@ -143,7 +145,7 @@ pub(super) const TESTS: &[&str] = &[
     "string",
     "undefined",
 ];
-pub(super) const FUNCTIONS: &[&str] = &["range", "throw"];
+pub(super) const FUNCTIONS: &[&str] = &["range", "secret", "secret_path", "throw"];
 
 thread_local! {
     /// What is left for the template being rendered on this thread, and what one turn costs it. Tera's functions are
@@ -174,6 +176,7 @@ pub(super) fn register(tera: &mut Tera) {
         Ok("")
     });
     tera.register_function("range", range);
+    mark::register(tera);
     tera.register_filter("replace", replace);
     tera.register_filter("join", join);
     tera.register_filter("indent", indent);

@@ -2,6 +2,7 @@
 //! Which names a template sees is decided by whoever renders it.
 
 mod limits;
+pub(super) mod mark;
 mod scan;
 
 use std::ops::Range;

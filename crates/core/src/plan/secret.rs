@@ -1,0 +1,151 @@
+//! Secrets: the version that a host's memory holds against the one that the store has. It knows no value.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::difference::{Difference, Edit, becomes, changes};
+use super::path::{attributes, new_attributes};
+use crate::model::{
+    Action, AfterReboot, Entry, Fact, FieldChange, HostText, Op, Reason, SecretSpec, SecretState, SecretVersion,
+};
+
+/// Why nothing can be planned for a secret; `None` where it can.
+pub(super) fn unknown(spec: &SecretSpec) -> Option<(HostText, String)> {
+    let Fact::Unknown(reason) = &spec.version else {
+        return None;
+    };
+    let fix = "nothing is planned for a secret whose version is not known; `provision secrets check` looks at the stores alone";
+    Some((reason.clone(), fix.to_owned()))
+}
+
+pub(super) fn secret(spec: &SecretSpec, state: &SecretState) -> Difference {
+    let version = match &spec.version {
+        Fact::Known(Some(version)) => version,
+        Fact::Known(None) => return missing(spec, state),
+        Fact::Unknown(reason) => {
+            return Difference::Impossible {
+                problem: reason.clone(),
+                fix: "plan again once its store can be asked".into(),
+            };
+        }
+    };
+    match state {
+        SecretState::Absent { .. } => {
+            let mut fields = vec![becomes("version", version)];
+            fields.extend(new_attributes(&spec.owner, &spec.group, spec.mode));
+            Difference::Edit(Edit::new(Action::Create, Reason::Missing, deliver(spec)).with_fields(fields))
+        }
+        SecretState::Delivered {
+            version: found,
+            intact,
+            owner,
+            group,
+            mode,
+            sealed,
+        } => {
+            let mut fields = Vec::new();
+            if found.untrusted() != version.0 {
+                fields.push(changes("version", found.clone(), version));
+            }
+            if !intact {
+                fields.push(changes("content", "not as it was delivered", "as it is in the store"));
+            }
+            let is_old = !fields.is_empty();
+            fields.extend(attributes(&spec.owner, &spec.group, spec.mode, owner, group, *mode));
+            fields.extend(sealing(spec, version, sealed.as_ref()));
+            if fields.is_empty() {
+                return Difference::Same("version, owner, group and mode are as declared".into());
+            }
+            let op = if is_old { deliver(spec) } else { keep(spec) };
+            Difference::Edit(Edit::new(Action::Update, Reason::Differs, op).with_fields(fields))
+        }
+        SecretState::Other { what } => in_the_way(spec, what),
+    }
+}
+
+fn sealing(spec: &SecretSpec, version: &SecretVersion, sealed: Option<&HostText>) -> Option<FieldChange> {
+    let wanted = (spec.after_reboot == AfterReboot::Sealed).then_some(version);
+    if sealed.map(HostText::untrusted) == wanted.map(|version| version.0.as_str()) {
+        return None;
+    }
+    Some(FieldChange {
+        field: "sealed copy".into(),
+        before: sealed.cloned(),
+        after: wanted.map(ToString::to_string),
+    })
+}
+
+/// The store has none, and it may be missing.
+fn missing(spec: &SecretSpec, state: &SecretState) -> Difference {
+    match state {
+        SecretState::Absent { .. } => Difference::Same("its store has none, and it is not required".into()),
+        SecretState::Delivered { version, .. } => {
+            let field = FieldChange {
+                field: "version".into(),
+                before: Some(version.clone()),
+                after: None,
+            };
+            Difference::Edit(Edit::new(Action::Remove, Reason::Differs, remove(spec)).with_fields(vec![field]))
+        }
+        SecretState::Other { what } => in_the_way(spec, what),
+    }
+}
+
+fn in_the_way(spec: &SecretSpec, what: &str) -> Difference {
+    Difference::Impossible {
+        problem: HostText::new(format!("a secret is declared, and {what} is there")),
+        fix: format!("move it out of the way on the host: {} is for secrets in memory only", spec.directory),
+    }
+}
+
+/// One that was there and went with the host's memory says so.
+pub(super) fn lost(found: Difference, entry: Option<&Entry>, state: &SecretState) -> Difference {
+    match found {
+        Difference::Edit(mut edit)
+            if entry.is_some() && matches!(state, SecretState::Absent { nothing_mounted: true }) =>
+        {
+            edit.reasons = vec![Reason::LostSinceBoot];
+            Difference::Edit(edit)
+        }
+        found => found,
+    }
+}
+
+/// One that leaves the configuration leaves the host's memory.
+pub(super) fn removal(spec: &SecretSpec, state: &SecretState) -> Option<Edit> {
+    let SecretState::Delivered { version, .. } = state else {
+        return None;
+    };
+    let field = FieldChange {
+        field: "version".into(),
+        before: Some(version.clone()),
+        after: None,
+    };
+    Some(Edit::new(Action::Remove, Reason::LeftConfiguration, remove(spec)).with_fields(vec![field]))
+}
+
+fn deliver(spec: &SecretSpec) -> Op {
+    Op::Secrets {
+        directory: spec.directory.clone(),
+        deliver: BTreeMap::from([(spec.name.clone(), spec.clone())]),
+        keep: BTreeMap::new(),
+        remove: BTreeSet::new(),
+    }
+}
+
+fn keep(spec: &SecretSpec) -> Op {
+    Op::Secrets {
+        directory: spec.directory.clone(),
+        deliver: BTreeMap::new(),
+        keep: BTreeMap::from([(spec.name.clone(), spec.clone())]),
+        remove: BTreeSet::new(),
+    }
+}
+
+fn remove(spec: &SecretSpec) -> Op {
+    Op::Secrets {
+        directory: spec.directory.clone(),
+        deliver: BTreeMap::new(),
+        keep: BTreeMap::new(),
+        remove: BTreeSet::from([spec.name.clone()]),
+    }
+}

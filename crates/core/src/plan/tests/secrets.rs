@@ -1,0 +1,183 @@
+//! Secrets: planned by version, delivered in one step, and gone from memory when nobody declares them.
+
+use super::*;
+
+pub(super) fn secret(name: &str, version: Fact<Option<SecretVersion>>) -> SecretSpec {
+    SecretSpec {
+        name: name.into(),
+        directory: path("/run/agenix"),
+        path: path(&format!("/run/agenix/{name}")),
+        owner: "root".into(),
+        group: "root".into(),
+        mode: "0400".parse().unwrap(),
+        content: SecretContent::Value(value(name)),
+        required: true,
+        after_reboot: AfterReboot::Push,
+        version,
+    }
+}
+
+fn value(name: &str) -> SecretValueRef {
+    SecretValueRef {
+        item: SecretItem {
+            source: SecretSource::Project { name: name.into() },
+            key: None,
+        },
+        trim: false,
+    }
+}
+
+pub(super) fn version(text: &str) -> Fact<Option<SecretVersion>> {
+    Fact::Known(Some(SecretVersion(text.into())))
+}
+
+pub(super) fn delivered(version: &str, intact: bool) -> SecretState {
+    let root = || Owner {
+        id: 0,
+        name: Some("root".into()),
+    };
+    SecretState::Delivered {
+        version: version.into(),
+        intact,
+        owner: root(),
+        group: root(),
+        mode: "0400".parse().unwrap(),
+        sealed: None,
+    }
+}
+
+const GONE: SecretState = SecretState::Absent { nothing_mounted: false };
+
+fn host(secrets: Vec<(&str, SecretState)>) -> Observed {
+    observed(
+        secrets
+            .into_iter()
+            .map(|(id, state)| (id, State::Secret(state)))
+            .collect(),
+    )
+}
+
+#[test]
+fn all_secrets_of_a_host_change_in_one_step_and_a_unit_that_uses_several_is_restarted_once() {
+    let uses = |name: &str| on(&format!("secret:{name}"), DependencyReason::RestartOn);
+    let had = desired(vec![
+        (Spec::Secret(secret("old", version("v1"))), vec![]),
+        (Spec::Secret(secret("a", version("v1"))), vec![]),
+    ]);
+    let desired = desired(vec![
+        (Spec::Secret(secret("a", version("v2"))), vec![]),
+        (Spec::Secret(secret("b", version("v1"))), vec![]),
+        (Spec::Secret(secret("c", version("v7"))), vec![]),
+        (unit("bot.service"), vec![uses("a"), uses("b"), uses("c")]),
+    ]);
+    let mut observed = host(vec![
+        ("secret:a", delivered("v1", true)),
+        ("secret:b", GONE),
+        ("secret:c", delivered("v7", true)),
+        ("secret:old", delivered("v1", true)),
+    ]);
+    observed
+        .resources
+        .insert("unit:bot.service".parse().unwrap(), Fact::Known(found_unit("enabled", "active")));
+    observed.receipt = Fact::Known(Some(receipt(&had, vec![])));
+    let plan = plan(&desired, &observed, &by());
+    let sets: Vec<_> = plan
+        .steps
+        .iter()
+        .filter_map(|step| match &step.op {
+            Op::Secrets {
+                deliver, keep, remove, ..
+            } => Some((
+                deliver.keys().cloned().collect::<Vec<_>>(),
+                keep.len(),
+                remove.iter().cloned().collect::<Vec<_>>(),
+            )),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(sets, [(vec!["a".to_owned(), "b".to_owned()], 0, vec!["old".to_owned()])]);
+    let restarts = plan.steps.iter().filter(|step| {
+        matches!(&step.op, Op::Unit { verb: UnitVerb::Restart, name } if name.as_str() == "bot.service")
+    });
+    assert_eq!(restarts.count(), 1, "{:#?}", plan.steps);
+}
+
+#[test]
+fn what_a_store_does_not_say_is_unknown_and_never_a_removal() {
+    let desired = desired(vec![(Spec::Secret(secret("a", Fact::unknown("access denied"))), vec![])]);
+    let plan = plan(&desired, &host(vec![("secret:a", delivered("v1", true))]), &by());
+    assert!(plan.changes.is_empty() && plan.unchanged.is_empty(), "{plan:#?}");
+    assert!(plan.blockers[0].unknown);
+    assert_eq!(plan.blockers[0].problem.untrusted(), "access denied");
+}
+
+#[test]
+fn one_that_may_be_missing_and_is_goes_from_the_host() {
+    let optional = SecretSpec {
+        required: false,
+        ..secret("a", Fact::Known(None))
+    };
+    let desired = desired(vec![(Spec::Secret(optional), vec![])]);
+    let plan_of = |state| plan(&desired, &host(vec![("secret:a", state)]), &by());
+    assert!(plan_of(GONE).is_empty());
+    let removed = plan_of(delivered("v1", true));
+    assert_eq!(removed.changes[0].action, Action::Remove);
+}
+
+#[test]
+fn after_a_reboot_the_plan_says_that_the_memory_was_lost() {
+    let desired = desired(vec![(Spec::Secret(secret("a", version("v1"))), vec![])]);
+    let lost = SecretState::Absent { nothing_mounted: true };
+    let mut observed = host(vec![("secret:a", lost)]);
+    assert_eq!(plan(&desired, &observed, &by()).changes[0].reasons, [Reason::Missing]);
+    observed.receipt = Fact::Known(Some(receipt(&desired, vec![])));
+    assert_eq!(plan(&desired, &observed, &by()).changes[0].reasons, [Reason::LostSinceBoot]);
+}
+
+#[test]
+fn an_owner_changes_without_any_value() {
+    let spec = SecretSpec {
+        owner: "bot".into(),
+        ..secret("a", version("v1"))
+    };
+    let desired = desired(vec![(Spec::Secret(spec), vec![])]);
+    let plan = plan(&desired, &host(vec![("secret:a", delivered("v1", true))]), &by());
+    assert!(
+        matches!(&plan.steps[0].op, Op::Secrets { deliver, keep, .. } if deliver.is_empty() && keep.len() == 1),
+        "{:#?}",
+        plan.steps
+    );
+}
+
+#[test]
+fn a_text_has_a_version_of_its_own_words_and_of_every_secret_in_it() {
+    let part = |name: &str| SecretPart::Secret {
+        name: name.into(),
+        value: value(name),
+        encoding: Encoding::Plain,
+    };
+    let text = |words: &str| SecretSpec {
+        content: SecretContent::Rendered(vec![SecretPart::Text(words.into()), part("a"), part("b")]),
+        ..secret("env", not_asked())
+    };
+    let pinned = |words: &str, a: &str, b: Fact<Option<SecretVersion>>| {
+        let mut desired = desired(vec![(Spec::Secret(text(words)), vec![])]);
+        let pins = Pins::from([(value("a").item, version(a)), (value("b").item, b)]);
+        pin(&mut desired, &pins);
+        let Some(Spec::Secret(spec)) = desired.resources.into_values().next().map(|resource| resource.spec) else {
+            panic!("it is gone")
+        };
+        spec.version
+    };
+    let all = [
+        pinned("x", "v1", version("v1")),
+        pinned("y", "v1", version("v1")),
+        pinned("x", "v2", version("v1")),
+        pinned("x", "v1", version("v2")),
+    ];
+    let different: BTreeSet<_> = all.iter().map(|version| format!("{version:?}")).collect();
+    assert_eq!(different.len(), all.len(), "{all:?}");
+    assert_eq!(pinned("x", "v1", version("v1")), all[0]);
+    assert!(matches!(pinned("x", "v1", Fact::Known(None)), Fact::Unknown(_)));
+    assert!(matches!(pinned("x", "v1", Fact::unknown("denied")), Fact::Unknown(_)));
+}
