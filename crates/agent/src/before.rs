@@ -130,6 +130,7 @@ const fn is_kept(kind: Kind) -> bool {
         | Kind::KernelModule
         | Kind::Symlink
         | Kind::Sysctl
+        | Kind::Secret
         | Kind::Unit => true,
     }
 }

@@ -77,6 +77,16 @@ impl Layout {
         self.root.join("store")
     }
 
+    /// Copies of secrets that only this host can open.
+    pub(crate) fn sealed(&self) -> PathBuf {
+        self.root.join("sealed")
+    }
+
+    /// The link to the newest agent that the boot unit starts.
+    pub(crate) fn program(&self) -> PathBuf {
+        self.root.join("agent")
+    }
+
     /// One content.
     pub(crate) fn stored(&self, content: &Digest) -> PathBuf {
         self.store().join(content.to_string())

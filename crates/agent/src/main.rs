@@ -15,6 +15,7 @@ mod observe;
 mod originals;
 mod own_files;
 mod run;
+mod secrets;
 mod session;
 mod staging;
 mod start;
@@ -37,7 +38,7 @@ use crate::words::chain;
 /// The arguments make no sense (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
 
-const HELP: &str = "usage: provision-agent session | run PLAN-ID | --version\n\
+const HELP: &str = "usage: provision-agent session | run PLAN-ID | unseal | --version\n\
     Started by `provision` on the hosts that it provisions; not meant to be run by hand.\n";
 
 fn main() -> ExitCode {
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
             Ok(plan_id) => run(plan_id),
             Err(_) => say(HELP, USAGE),
         },
+        ["unseal"] => unseal(),
         ["--version"] => {
             let version = concat!("provision-agent ", env!("CARGO_PKG_VERSION"), "\n");
             match io::stdout().write_all(version.as_bytes()) {
@@ -84,6 +86,22 @@ fn session() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => say(&format!("provision-agent: {}\n", chain(&error).escaped()), 1),
     }
+}
+
+/// Brings sealed secrets back at boot; the boot unit's journal has what it says.
+fn unseal() -> ExitCode {
+    lock_memory();
+    match secrets::unseal(&Layout::host()) {
+        Ok(count) => say(&format!("{count} secrets are back in memory\n"), 0),
+        Err(error) => say(&format!("provision-agent: {}\n", chain(&error).escaped()), 1),
+    }
+}
+
+/// Keeps this process out of swap and its memory from being looked at: values of secrets pass through it. Where that is not
+/// allowed, root's own limits say so, and root can look at everything anyhow.
+fn lock_memory() {
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let _ = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::FUTURE);
 }
 
 fn run(plan_id: Digest) -> ExitCode {

@@ -20,6 +20,7 @@ use crate::lock::{self, Attempt, Lock};
 use crate::originals::Originals;
 use crate::staging::{self, StageError};
 use crate::words::{chain, found};
+use crate::secrets::{self, Memory};
 use crate::{disk, observe, own_files};
 
 /// Why a run ended without a verdict in its journal.
@@ -71,6 +72,9 @@ fn run_journaled(layout: &Layout, plan_id: Digest) -> Result<(), JournalError> {
             Ok(())
         }
         Err(Stop::Refused(event)) => {
+            if let Ok(plan) = staging::load(layout, &plan_id) {
+                secrets::drop_all(&plan, Some(&plan_id));
+            }
             journal.write(&event)?;
             journal.write(&RunEvent::Phase(RunPhase::Refused))
         }
@@ -221,6 +225,8 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
             let work = Work {
                 layout,
                 blobs: &plan.blobs,
+                plan_id: &plan_id,
+                entries: &plan.entries,
             };
             let mut progress = Progress::new(journal, number);
             match &step.op {
@@ -267,6 +273,7 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
         at: own_files::seconds(SystemTime::now()),
     });
     keep_contents(layout, &receipt, &plan);
+    forget_values(&plan);
     if let Err(error) = generations::record(layout, &receipt) {
         // No verdict: the journal is not final, and the next run records what was done.
         return journal.write(&RunEvent::Error(chain(&error)));
@@ -294,11 +301,25 @@ fn keep_contents(layout: &Layout, receipt: &Receipt, plan: &Plan) {
     }
 }
 
+/// Removes old sets of secrets and values that no step took. What cannot be removed is in memory that only root reads.
+fn forget_values(plan: &Plan) {
+    for step in &plan.steps {
+        if let Op::Secrets { directory, .. } = &step.op
+            && let Ok(memory) = Memory::of(directory)
+            && let Err(error) = secrets::sweep(&memory)
+        {
+            log(&format!("cannot remove old secrets: {}", chain(&error).untrusted()));
+        }
+    }
+    secrets::drop_all(plan, None);
+}
+
 /// Records the generation of a run that died, and gives it its verdict.
 fn bury(layout: &Layout, standing: Standing) -> Result<Option<Receipt>, GenerationError> {
     let Standing { receipt, dead } = standing;
     if let (Some(dead), Some(receipt)) = (&dead, &receipt) {
         sweep(layout, dead);
+        secrets::drop_all(dead, Some(&dead.id()));
         keep_contents(layout, receipt, dead);
         generations::record(layout, receipt)?;
     }
@@ -352,6 +373,7 @@ fn sweep(layout: &Layout, plan: &Plan) {
         | Op::RemoveTree { .. }
         | Op::Turn(_)
         | Op::SetSysctl(_)
+        | Op::Secrets { .. }
         | Op::DaemonReload
         | Op::AtBoot { .. }
         | Op::Unit { .. }

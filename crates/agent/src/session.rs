@@ -1,14 +1,14 @@
 //! One connection: requests come in frames on stdin, answers go in frames to stdout. It looks at the host and follows runs;
 //! every change is a runner's, which outlives the connection.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use provision_core::model::{Digest, Fact, HostText, Observed, Plan, RunEvent, RunPhase, Spec, UnitName};
 use provision_core::wire::{
-    Decoder, FrameError, FrameKind, Refusal, Request, Response, StatusReport, encode, encode_message, limits,
+    Decoder, FrameError, FrameKind, Refusal, Request, Response, SecretBytes, StatusReport, encode, encode_message, limits,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -17,6 +17,7 @@ use crate::generations::{self, GenerationError};
 use crate::journal::{self, Follower, Journal, JournalError};
 use crate::layout::Layout;
 use crate::lock::{self, LockError};
+use crate::secrets::{self, SecretError};
 use crate::staging::{self, StageError};
 use crate::start::{self, StartError};
 use crate::words::chain;
@@ -151,7 +152,7 @@ fn answer<W: Write + AsFd>(layout: &Layout, request: Request, answers: &mut Answ
             Response::Contents,
         )),
         Request::Forget { who, generation } => answers.send(&forgotten(layout, &who, generation)),
-        Request::Apply(plan) => match begin(layout, &plan) {
+        Request::Apply { plan, secrets } => match begin(layout, &plan, &secrets) {
             Ok(plan_id) => follow(layout, &plan_id, 0, answers),
             Err(response) => answers.send(&response),
         },
@@ -251,12 +252,14 @@ enum BeginError {
     Journal(#[source] JournalError),
     #[error("cannot stage the plan")]
     Stage(#[source] StageError),
+    #[error("cannot take the secrets")]
+    Secrets(#[source] SecretError),
     #[error("cannot start the run")]
     Start(#[source] StartError),
 }
 
 /// Stages a plan and starts its run. Where it runs already, or died, that run is the answer; one that has ended is history.
-fn begin(layout: &Layout, plan: &Plan) -> Result<Digest, Response> {
+fn begin(layout: &Layout, plan: &Plan, values: &BTreeMap<String, SecretBytes>) -> Result<Digest, Response> {
     let plan_id = plan.id();
     match earlier(layout, &plan_id).map_err(not_begun)? {
         Earlier::None => {}
@@ -274,11 +277,21 @@ fn begin(layout: &Layout, plan: &Plan) -> Result<Digest, Response> {
         None => {}
     }
     staging::stage(layout, &plan_id, plan).map_err(|error| not_begun(BeginError::Stage(error)))?;
+    if !values.is_empty() {
+        crate::lock_memory();
+    }
+    if let Err(error) = secrets::stage(&plan_id, plan, values) {
+        secrets::drop_all(plan, Some(&plan_id));
+        return Err(not_begun(BeginError::Secrets(error)));
+    }
     match start::start(layout, &plan_id) {
         Ok(()) => Ok(plan_id),
         // Another connection was faster with the same plan.
         Err(_) if journal::is_written(&layout.run(&plan_id).journal()).is_ok_and(|written| written) => Ok(plan_id),
-        Err(error) => Err(not_begun(BeginError::Start(error))),
+        Err(error) => {
+            secrets::drop_all(plan, Some(&plan_id));
+            Err(not_begun(BeginError::Start(error)))
+        }
     }
 }
 

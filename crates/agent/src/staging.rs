@@ -232,6 +232,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::RemoveTree { .. }
             | Op::Turn(_)
             | Op::SetSysctl(_)
+            | Op::Secrets { .. }
             | Op::DaemonReload
             | Op::AtBoot { .. }
             | Op::Unit { .. }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use provision_core::model::{
-    BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, State, SwitchState,
+    BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, SecretState, State, SwitchState,
     SysctlState, TreeState, UnitState, UserState,
 };
 
@@ -61,6 +61,22 @@ pub(crate) fn found(state: &State) -> HostText {
         State::Switch(SwitchState { on }) => format!("it is {}", if *on { "on" } else { "off" }),
         State::Sysctl(SysctlState::NoSuchKey) => "this kernel has no such key".to_owned(),
         State::Sysctl(SysctlState::Live(value)) => format!("it is {:?}", value.untrusted()),
+        State::Secret(SecretState::Absent { .. }) => "it is not in memory".to_owned(),
+        State::Secret(SecretState::Delivered {
+            version,
+            intact,
+            owner,
+            group,
+            mode,
+            sealed: _,
+        }) => format!(
+            "version {} is there, {}:{} {mode}{}",
+            version.untrusted(),
+            owner.label().untrusted(),
+            group.label().untrusted(),
+            if *intact { "" } else { ", changed since it was delivered" }
+        ),
+        State::Secret(SecretState::Other { what }) => what.clone(),
         State::Command(CommandState { satisfied, detail }) => {
             let guard = if *satisfied { "holds" } else { "does not hold" };
             format!("its guard {guard}: {}", detail.untrusted())

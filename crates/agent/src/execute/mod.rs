@@ -10,6 +10,7 @@ mod package;
 mod package_lists;
 mod path;
 mod probe;
+mod secrets;
 mod settle;
 mod switch;
 mod sysctl;
@@ -22,7 +23,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::process::ExitStatus;
 
-use provision_core::model::{Blob, Digest, HostText, Op, RunEvent, StepError};
+use provision_core::model::{Blob, Digest, HostText, Op, PlannedEntry, ResourceId, RunEvent, StepError};
 use provision_core::wire::limits::ERROR_LINES;
 
 use crate::child::{self, ChildError, Invocation, status_words};
@@ -39,6 +40,10 @@ pub(crate) struct Work<'a> {
     pub(crate) layout: &'a Layout,
     /// The content that the plan brings.
     pub(crate) blobs: &'a BTreeMap<Digest, Blob>,
+    /// The plan's id.
+    pub(crate) plan_id: &'a Digest,
+    /// What the plan's configuration has.
+    pub(crate) entries: &'a BTreeMap<ResourceId, PlannedEntry>,
 }
 
 /// Where a step tells how it goes.
@@ -119,6 +124,20 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
         Op::RemoveTree { path } => tree::remove(path),
         Op::Turn(spec) => switch::turn(spec, progress),
         Op::SetSysctl(spec) => sysctl::set(spec),
+        Op::Secrets {
+            directory,
+            deliver,
+            keep,
+            remove,
+        } => secrets::put(
+            &secrets::Order {
+                directory,
+                deliver,
+                keep,
+                remove,
+            },
+            work,
+        ),
         Op::DaemonReload => unit::daemon_reload(progress),
         Op::AtBoot { enable, disable } => unit::at_boot(enable, disable, progress),
         Op::Unit { name, verb } => unit::order(name, *verb, progress),

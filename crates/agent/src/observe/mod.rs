@@ -9,19 +9,20 @@ mod http;
 mod package;
 mod path;
 mod probe;
+mod secret;
 mod switch;
 mod sysctl;
 mod tree;
 mod unit;
 mod user;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use provision_core::model::{Check, Fact, ResourceId, Spec, State, Switch};
+use provision_core::model::{AbsPath, Check, Fact, ResourceId, Spec, State, Switch};
 
 use crate::accounts::Accounts;
 use crate::words::chain;
@@ -42,6 +43,7 @@ pub(crate) fn observe(specs: &[Spec]) -> BTreeMap<ResourceId, Fact<State>> {
         accounts: Accounts::read().map_err(|error| reason(&error)),
         packages: OnceLock::new(),
         units: OnceLock::new(),
+        secrets: OnceLock::new(),
     };
     let mut order: Vec<&Spec> = specs.iter().collect();
     order.sort_by_key(|spec| turn(spec));
@@ -100,6 +102,7 @@ fn turn(spec: &Spec) -> Turn {
         | Spec::File(_)
         | Spec::Block(_)
         | Spec::Symlink(_)
+        | Spec::Secret(_)
         | Spec::Sysctl(_) => Turn::Here,
     }
 }
@@ -135,6 +138,10 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
             .map(State::Tree),
         Spec::Switch(spec) => switch::observe(spec, || sources.packages().is_held(&spec.name)).map(State::Switch),
         Spec::Sysctl(spec) => sysctl::observe(&spec.key).map(State::Sysctl),
+        Spec::Secret(spec) => sources
+            .accounts()
+            .and_then(|all| secret::observe(spec, sources.secrets(&spec.directory)?, all))
+            .map(State::Secret),
         Spec::Command(spec) => sources
             .accounts()
             .and_then(|all| command::observe(spec, all))
@@ -155,6 +162,7 @@ struct Sources<'a> {
     accounts: Result<Accounts, String>,
     packages: OnceLock<package::Packages>,
     units: OnceLock<unit::Units>,
+    secrets: OnceLock<BTreeMap<AbsPath, Result<secret::Seen, String>>>,
 }
 
 impl Sources<'_> {
@@ -171,6 +179,25 @@ impl Sources<'_> {
             });
             package::Packages::read(names)
         })
+    }
+
+    /// The secrets of a directory. Those of all directories are read together, each once: a host has one.
+    fn secrets(&self, directory: &AbsPath) -> Result<&secret::Seen, String> {
+        let all = self.secrets.get_or_init(|| {
+            let directories = self.specs.iter().filter_map(|spec| match spec {
+                Spec::Secret(secret) => Some(&secret.directory),
+                _ => None,
+            });
+            let directories: BTreeSet<&AbsPath> = directories.collect();
+            directories
+                .into_iter()
+                .map(|directory| (directory.clone(), secret::see(directory)))
+                .collect()
+        });
+        match all.get(directory) {
+            Some(seen) => seen.as_ref().map_err(Clone::clone),
+            None => Err("it was not looked at".to_owned()),
+        }
     }
 
     fn units(&self) -> &unit::Units {
@@ -198,7 +225,7 @@ mod tests {
     use std::time::{Duration, Instant};
 
     use provision_core::model::{
-        AbsPath, CommandSpec, Content, FileSpec, GroupSpec, GroupState, Guard, Millis, Mode, OnChange, PackageSpec,
+        CommandSpec, Content, FileSpec, GroupSpec, GroupState, Guard, Millis, Mode, OnChange, PackageSpec,
         PackageState, PackageWant, PathState, ProbeSpec, SymlinkSpec, SysctlSpec, SysctlState, UnitName, UnitSpec,
         UserSpec, UserState,
     };
