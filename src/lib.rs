@@ -14,5 +14,6 @@ pub mod load;
 pub mod reach;
 pub mod report;
 pub mod saved;
+pub mod secrets;
 pub mod stop;
 pub mod transport;

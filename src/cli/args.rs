@@ -438,6 +438,9 @@ pub struct Rehearse {
     /// Destroy throwaway hosts of these names that were kept, and do nothing else
     #[arg(long, conflicts_with = "keep", requires = "hosts")]
     pub destroy: bool,
+    /// Deliver the real secrets of the project's stores, instead of made-up ones
+    #[arg(long)]
+    pub with_secrets: bool,
     /// What the throwaway hosts run
     #[arg(long, value_name = "RELEASE", default_value = "debian-12", value_parser = ["debian-12", "debian-13"])]
     pub release: String,

@@ -14,11 +14,13 @@ use crate::cli::args::{Apply, Selection};
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 use crate::drive::{self, Job, Options};
+use crate::load;
 use crate::events::{HostOutcome, Refused};
 use crate::report::error::CommandError;
 use crate::report::plan::{PlanView, plans_text};
 use crate::report::{error, event_json, plan_json};
 use crate::saved;
+use crate::secrets::{self, Contents, Supply};
 use crate::stop::Stop;
 
 /// What is to be done where, and what has already ended without being done.
@@ -40,12 +42,13 @@ pub(super) async fn run(root: Option<&Path>, args: &Apply, ui: &Ui, stop: &Stop)
             None => from_hosts(root, args, ui, stop).await?,
         },
     };
-    carry_out(work, args.yes, &options, ui, stop).await
+    carry_out(root, work, args.yes, &options, ui, stop).await
 }
 
 /// Asks, unless told not to, and has the work done.
 pub(super) async fn carry_out(
-    work: Work,
+    root: Option<&Path>,
+    mut work: Work,
     yes: bool,
     options: &Options,
     ui: &Ui,
@@ -72,6 +75,7 @@ pub(super) async fn carry_out(
         .iter()
         .map(|job| (job.plan.host.clone(), job.plan.clone()))
         .collect();
+    work.take_secrets(root, stop).await?;
     let hosts: Vec<_> = plans.keys().chain(work.ended.keys()).cloned().collect();
     let events = drive::apply(work.jobs, options, stop);
     Ok(watch(events, &hosts, &plans, work.ended, ui, stop).await)
@@ -142,8 +146,29 @@ impl Work {
         } else if plan.changes.is_empty() {
             self.ended.insert(host, HostOutcome::Nothing);
         } else {
-            self.jobs.push(Job { connection, plan });
+            self.jobs.push(Job {
+                connection,
+                plan,
+                secrets: Contents::new(),
+            });
         }
+    }
+
+    /// Gets the contents of all secrets that are to be delivered, before any host is touched.
+    async fn take_secrets(&mut self, root: Option<&Path>, stop: &Stop) -> Result<(), CommandError> {
+        let plans: Vec<&Plan> = self.jobs.iter().map(|job| &*job.plan).collect();
+        if !plans.iter().any(|plan| secrets::delivers(plan)) {
+            return Ok(());
+        }
+        let root = load::root(root)?;
+        let mut contents = tokio::select! {
+            contents = secrets::contents(&root, &plans, Supply::Stores) => contents?,
+            () = stop.wait() => return Err(CommandError::interrupted()),
+        };
+        for job in &mut self.jobs {
+            job.secrets = contents.remove(&job.plan.host).unwrap_or_default();
+        }
+        Ok(())
     }
 }
 

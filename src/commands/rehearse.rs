@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use provision_core::model::{Connection, Desired, HostName, Kind, ResourceId, Spec};
+use provision_core::model::{Connection, Desired, HostName, Kind, Plan, ResourceId, Spec};
 use provision_rehearse::{BaseOptions, HostOptions, Missing, Progress, Release, ThrowawayHost};
 
 use super::fleet::{Fleet, options};
@@ -21,6 +21,7 @@ use crate::report::error::{self, CommandError};
 use crate::report::plan::{PlanView, plans_text};
 use crate::report::rehearse::{self as report, Act, Flaw};
 use crate::report::{drift, words};
+use crate::secrets::{self, Contents, Supply};
 use crate::stop::Stop;
 
 /// How long a throwaway host may take from its start to sshd's greeting.
@@ -160,7 +161,7 @@ impl Rehearsal<'_> {
         let first = self.look().await?;
         self.show(&first);
         self.ui.result(&Act::Apply.title(palette));
-        self.apply(first).await;
+        self.apply(first).await?;
         if self.unharmed() {
             self.ui.result(&Act::Again.title(palette));
             self.nothing_left().await?;
@@ -170,7 +171,7 @@ impl Rehearsal<'_> {
             let changed = self.change_by_hand()?;
             let found = self.drift(&changed).await?;
             self.ui.result(&Act::Heal.title(palette));
-            self.apply(found).await;
+            self.apply(found).await?;
             self.nothing_left().await?;
         }
         self.ui.result("\n");
@@ -196,7 +197,16 @@ impl Rehearsal<'_> {
 
     async fn look(&self) -> Result<Survey, CommandError> {
         let selected = self.hosts.iter().map(|stage| Arc::clone(&stage.desired)).collect();
-        Survey::look(&self.root, selected, &self.connect, self.ui, self.stop).await
+        Survey::look(&self.root, selected, self.supply(), &self.connect, self.ui, self.stop).await
+    }
+
+    /// Real secrets have no place on a host that is thrown away, unless somebody says so.
+    fn supply(&self) -> Supply {
+        if self.args.with_secrets {
+            Supply::Stores
+        } else {
+            Supply::MadeUp
+        }
     }
 
     fn view(&self) -> PlanView {
@@ -221,7 +231,7 @@ impl Rehearsal<'_> {
         }
     }
 
-    async fn apply(&mut self, survey: Survey) {
+    async fn apply(&mut self, survey: Survey) -> Result<(), CommandError> {
         let mut jobs = Vec::new();
         let mut ended = BTreeMap::new();
         for (host, found) in survey.found {
@@ -233,6 +243,7 @@ impl Rehearsal<'_> {
                         jobs.push(Job {
                             connection: desired.connection.clone(),
                             plan,
+                            secrets: Contents::new(),
                         });
                     }
                 }
@@ -243,6 +254,11 @@ impl Rehearsal<'_> {
             .iter()
             .map(|job| (job.plan.host.clone(), Arc::clone(&job.plan)))
             .collect();
+        let all: Vec<&Plan> = plans.values().map(Arc::as_ref).collect();
+        let mut contents = secrets::contents(&self.root, &all, self.supply()).await?;
+        for job in &mut jobs {
+            job.secrets = contents.remove(&job.plan.host).unwrap_or_default();
+        }
         let hosts: Vec<_> = plans.keys().chain(ended.keys()).cloned().collect();
         let options = options(&self.connect);
         let events = drive::apply(jobs, &options, self.stop);
@@ -251,6 +267,7 @@ impl Rehearsal<'_> {
                 self.flaw(&host, Flaw::NotDone);
             }
         }
+        Ok(())
     }
 
     /// A plan right after an apply must be empty.

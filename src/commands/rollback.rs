@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use provision_core::model::{Applier, HostText};
+use provision_core::model::{Applier, HostText, secret_items};
 use provision_core::plan::{Rollback, rollback};
 
 use super::apply::{Work, carry_out};
@@ -23,6 +23,7 @@ use crate::report::plan::{PlanView, plans_text};
 use crate::report::rollback::{rollback_document, rollback_line, rollback_text};
 use crate::report::{event_json, plan_json};
 use crate::saved::{self, SavedPlan};
+use crate::secrets::{self, Supply};
 use crate::stop::Stop;
 
 /// Runs the command.
@@ -45,11 +46,14 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
         ..by
     };
     let to = (&target.host, &target.connection);
-    let mut back = rollback(to, &past, &observed, &by, &BTreeMap::new());
+    let entries = past.receipt.iter().flat_map(|receipt| receipt.entries.values());
+    let items = secret_items(entries.map(|entry| &entry.spec));
+    let pins = secrets::pins(&project, &items, Supply::Stores).await?;
+    let mut back = rollback(to, &past, &observed, &by, &BTreeMap::new(), &pins);
     if !back.wanted.is_empty() {
         let wanted = std::mem::take(&mut back.wanted);
         let kept = answer(drive::contents(target.clone(), wanted, &options, stop), ui, stop).await?;
-        back = rollback(to, &past, &observed, &by, &kept);
+        back = rollback(to, &past, &observed, &by, &kept, &pins);
     }
     let Rollback { plan, remains, .. } = back;
     let exit = match (plan.blockers.len(), plan.changes.len()) {
@@ -90,5 +94,5 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
     }
     let mut work = Work::default();
     work.add(target.connection, Arc::new(plan));
-    carry_out(work, args.yes, &options, ui, stop).await
+    carry_out(root, work, args.yes, &options, ui, stop).await
 }

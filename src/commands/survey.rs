@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use provision_core::model::{Desired, HostName, Plan};
+use provision_core::model::{Desired, HostName, Plan, pin, secret_items};
 use provision_core::plan::plan;
 
 use super::fleet::{Fleet, options};
@@ -16,7 +16,32 @@ use crate::drive::{self, ReachError};
 use crate::events::Event;
 use crate::report::error::CommandError;
 use crate::report::looking::LookingView;
+use crate::secrets::{self, Supply};
 use crate::stop::Stop;
+
+/// The hosts with the versions that their secrets should have: each store is asked once for all of them, so that all hosts of a
+/// run get the same.
+async fn pinned(
+    root: &Path,
+    hosts: Vec<Arc<Desired>>,
+    supply: Supply,
+    stop: &Stop,
+) -> Result<Vec<Arc<Desired>>, CommandError> {
+    let specs = hosts.iter().flat_map(|desired| desired.resources.values());
+    let items = secret_items(specs.map(|resource| &resource.spec));
+    if items.is_empty() {
+        return Ok(hosts);
+    }
+    let pins = tokio::select! {
+        pins = secrets::pins(root, &items, supply) => pins?,
+        () = stop.wait() => return Err(CommandError::interrupted()),
+    };
+    let pinned = hosts.into_iter().map(|mut desired| {
+        pin(Arc::make_mut(&mut desired), &pins);
+        desired
+    });
+    Ok(pinned.collect())
+}
 
 /// What was found of each selected host.
 pub(super) struct Survey {
@@ -37,27 +62,29 @@ impl Survey {
     ) -> Result<Self, CommandError> {
         let fleet = Fleet::load_selected(root, selection, ui)?;
         let selected = fleet.hosts.values().cloned().collect();
-        Self::look(&fleet.root, selected, connect, ui, stop).await
+        Self::look(&fleet.root, selected, Supply::Stores, connect, ui, stop).await
     }
 
     /// Looks at these hosts of the project with this root, and plans them.
     pub(super) async fn look(
         root: &Path,
         selected: Vec<Arc<Desired>>,
+        supply: Supply,
         connect: &Connect,
         ui: &Ui,
         stop: &Stop,
     ) -> Result<Self, CommandError> {
-        let desired: BTreeMap<_, _> = selected
-            .iter()
-            .map(|desired| (desired.host.clone(), desired.clone()))
-            .collect();
         let options = options(connect);
         let mut view = LookingView::new(ui, selected.len());
         // git is asked while hosts are being connected to.
         let applier = applier(root);
+        let wanted = selected.clone();
         let mut events = drive::look(selected, &options, stop);
-        let applier = applier.await;
+        let (applier, pinned) = tokio::join!(applier, pinned(root, wanted, supply, stop));
+        let desired: BTreeMap<_, _> = pinned?
+            .into_iter()
+            .map(|desired| (desired.host.clone(), desired))
+            .collect();
         let mut found = BTreeMap::new();
         loop {
             let event = tokio::select! {

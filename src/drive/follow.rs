@@ -9,6 +9,7 @@ use provision_core::wire::{Refusal, Request, Response, StatusReport};
 
 use super::look::{millis, talk, unexpected};
 use super::{Channel, ReachError, ReachStage};
+use crate::secrets::Contents;
 use crate::events::{HostOutcome, Progress, Refused};
 
 /// The pauses before the tries to come back to a run, in seconds; the last one again and again. They are long enough
@@ -24,8 +25,8 @@ const STATUS: Duration = Duration::from_secs(60);
 
 /// What to follow.
 pub(super) enum Run<'a> {
-    /// A plan that may not be on the host yet.
-    Plan(&'a Plan),
+    /// A plan that may not be on the host yet, and the contents of the secrets that it delivers.
+    Plan(&'a Plan, &'a Contents),
     /// A run that somebody started before; `None` is the host's newest.
     Before(Option<Digest>),
 }
@@ -41,7 +42,7 @@ pub(super) async fn follow(
 ) -> HostOutcome {
     let mut verdict = Verdict::default();
     let plan_id = match &run {
-        Run::Plan(plan) => plan.id(),
+        Run::Plan(plan, _) => plan.id(),
         Run::Before(Some(plan_id)) => *plan_id,
         Run::Before(None) => match newest(host, connection, channel).await {
             Ok(Some(plan_id)) => plan_id,
@@ -52,13 +53,16 @@ pub(super) async fn follow(
     if matches!(run, Run::Before(_)) {
         begun.store(true, Ordering::Relaxed);
     }
-    let mut hand_over = matches!(run, Run::Plan(_));
+    let mut hand_over = matches!(run, Run::Plan(..));
     let mut tries = 0;
     let mut lost_since: Option<Instant> = None;
     loop {
         let request = match &run {
-            Run::Plan(plan) if hand_over => Request::Apply(Box::new((*plan).clone())),
-            Run::Plan(_) | Run::Before(_) => Request::Attach {
+            Run::Plan(plan, secrets) if hand_over => Request::Apply {
+                plan: Box::new((*plan).clone()),
+                secrets: (*secrets).clone(),
+            },
+            Run::Plan(..) | Run::Before(_) => Request::Attach {
                 plan_id,
                 from: verdict.events,
             },
@@ -66,7 +70,7 @@ pub(super) async fn follow(
         let before = verdict.events;
         let error = match watch(host, connection, request, plan_id, &mut verdict, begun, channel).await {
             Ok(Watched::Ended(status)) => return verdict.outcome(plan_id, status.as_deref()),
-            Ok(Watched::Refused(Refusal::NoSuchRun)) if matches!(run, Run::Plan(_)) && !hand_over => {
+            Ok(Watched::Refused(Refusal::NoSuchRun)) if matches!(run, Run::Plan(..)) && !hand_over => {
                 // The connection broke before the plan was on the host: nothing has happened there.
                 begun.store(false, Ordering::Relaxed);
                 hand_over = true;

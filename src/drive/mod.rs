@@ -10,6 +10,7 @@ use provision_core::model::{Connection, Desired, Digest, HostName, Observed, Pla
 use provision_core::wire::StatusReport;
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::secrets::Contents;
 use crate::events::{Event, ExecEnd, HostOutcome, Progress};
 use crate::stop::Stop;
 
@@ -48,6 +49,8 @@ pub struct Job {
     pub connection: Connection,
     /// The plan; it has changes and no blockers.
     pub plan: Arc<Plan>,
+    /// The contents of the secrets that it delivers.
+    pub secrets: Contents,
 }
 
 /// What a run of work on hosts sends: see [`Event`]. Dropping it ends the work where hosts are consistent.
@@ -87,7 +90,7 @@ pub fn apply(jobs: Vec<Job>, options: &Options, stop: &Stop) -> Events<HostOutco
                 return HostOutcome::NotStarted;
             }
             let plan_id = job.plan.id();
-            let run = follow::Run::Plan(&job.plan);
+            let run = follow::Run::Plan(&job.plan, &job.secrets);
             let begun = AtomicBool::new(false);
             tokio::select! {
                 outcome = follow::follow(&job.plan.host, &job.connection, run, &begun, &channel) => outcome,

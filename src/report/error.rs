@@ -14,6 +14,7 @@ use crate::cli::ui::NobodyToAsk;
 use crate::drive::{ReachError, RecordsError};
 use crate::load::LoadError;
 use crate::saved::{ReadPlanError, WritePlanError};
+use crate::secrets::SecretsError;
 
 /// What ends a command.
 #[derive(Debug)]
@@ -91,6 +92,17 @@ impl CommandError {
 #[derive(Debug, thiserror::Error)]
 #[error("cannot write to standard output; the result is incomplete")]
 struct LostOutput(#[source] std::io::Error);
+
+impl From<SecretsError> for CommandError {
+    fn from(error: SecretsError) -> Self {
+        let exit = if error.is_stale() { Exit::Stale } else { Exit::Refused };
+        let hints = error.fixes();
+        Self {
+            hints,
+            ..Self::new(exit, error)
+        }
+    }
+}
 
 impl From<SelectError> for CommandError {
     fn from(error: SelectError) -> Self {

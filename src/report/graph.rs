@@ -200,6 +200,7 @@ const fn class(kind: Kind) -> &'static str {
         Kind::Hold => "package",
         Kind::Linger => "who",
         Kind::Sysctl | Kind::KernelModule => "kernel",
+        Kind::Secret => "secret",
         Kind::Command => "command",
         Kind::Unit => "unit",
         Kind::Probe => "probe",

@@ -202,6 +202,7 @@ fn reason_json(reason: &Reason, back: Option<u64>) -> ReasonJson {
         | Reason::DataStays
         | Reason::Kept
         | Reason::RemovedThoughThereBefore
+        | Reason::LostSinceBoot
         | Reason::OnRemovalDiffers => (None, None),
     };
     ReasonJson {

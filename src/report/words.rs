@@ -94,6 +94,7 @@ pub const fn reason_name(reason: &Reason) -> &'static str {
         Reason::DataStays => "data-stays",
         Reason::Kept => "kept",
         Reason::RemovedThoughThereBefore => "removed-though-there-before",
+        Reason::LostSinceBoot => "lost-since-boot",
         Reason::OnRemovalDiffers => "on-removal-differs",
     }
 }
@@ -134,6 +135,7 @@ const fn trigger(reason: &Reason) -> Option<&ResourceId> {
         | Reason::DataStays
         | Reason::Kept
         | Reason::RemovedThoughThereBefore
+        | Reason::LostSinceBoot
         | Reason::OnRemovalDiffers => None,
     }
 }
@@ -166,6 +168,7 @@ pub fn reason(reason: &Reason, verb: &str, back: Option<u64>) -> String {
         Reason::DataStays => "its data, and configuration files that were changed, stay".to_owned(),
         Reason::Kept => "stays, as on_removal says".to_owned(),
         Reason::RemovedThoughThereBefore => "goes though it was there before, as on_removal says".to_owned(),
+        Reason::LostSinceBoot => "is missing since the host has started anew: its memory was lost".to_owned(),
         Reason::OnRemovalDiffers => "is as declared; what happens when it leaves the configuration changes".to_owned(),
     }
 }
@@ -190,6 +193,9 @@ pub fn op(op: &Op) -> String {
         Op::RemoveTree { path } => format!("remove {path} and its versions"),
         Op::Turn(spec) => turn(spec),
         Op::SetSysctl(spec) => format!("set {} = {}", spec.key, spec.value),
+        Op::Secrets {
+            deliver, keep, remove, ..
+        } => secrets(deliver.keys(), keep.keys(), remove.iter()),
         Op::DaemonReload => "let systemd read its unit files".to_owned(),
         Op::AtBoot { enable, disable } => {
             let orders = [("enable", enable), ("disable", disable)];
@@ -242,6 +248,7 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::RemoveTree { .. }
         | Op::Turn(_)
         | Op::SetSysctl(_)
+        | Op::Secrets { .. }
         | Op::DaemonReload
         | Op::CreateGroup(_)
         | Op::SetGroupId { .. }
@@ -263,6 +270,21 @@ fn turn(spec: &SwitchSpec) -> String {
         (Switch::KernelModule, true) => format!("load kernel module {name}"),
         (Switch::KernelModule, false) => format!("unload kernel module {name}"),
     }
+}
+
+fn secrets<'a>(
+    deliver: impl Iterator<Item = &'a String>,
+    keep: impl Iterator<Item = &'a String>,
+    remove: impl Iterator<Item = &'a String>,
+) -> String {
+    let named = |verb: &str, names: Vec<String>| (!names.is_empty()).then(|| format!("{verb} {}", few(&names)));
+    let all = [
+        named("deliver", deliver.cloned().collect()),
+        named("hand over", keep.cloned().collect()),
+        named("remove", remove.cloned().collect()),
+    ];
+    let all: Vec<_> = all.into_iter().flatten().collect();
+    format!("secrets: {}", all.join(", "))
 }
 
 fn packages<'a>(install: impl Iterator<Item = &'a String>, remove: impl Iterator<Item = &'a String>) -> String {

@@ -50,6 +50,7 @@ const fn all(kind: Kind) -> &'static str {
         Kind::Hold => "Packages that are kept at their version: nodejs = true.",
         Kind::Linger => "Users whose own services run without a login: bot = true.",
         Kind::KernelModule => "Kernel modules, loaded now and at each boot: br_netfilter = true.",
+        Kind::Secret => "Secrets, by name: where each value is kept, and whose file it becomes in the host's memory.",
         Kind::Sysctl => "Kernel parameters, by key in quotes: \"net.ipv4.ip_forward\" = 1.",
         Kind::Command => "Commands with a guard that says when there is nothing to do, by a name of your own.",
         Kind::Unit => "systemd units, by full name in quotes: [units.\"nginx.service\"].",
@@ -72,6 +73,7 @@ const fn one(kind: Kind) -> &'static str {
         Kind::Linger => "A lingering user.",
         Kind::KernelModule => "A kernel module.",
         Kind::Sysctl => "A kernel parameter.",
+        Kind::Secret => "A secret; where it is kept is `aws`, `age`, `command` or `env`, and else the project's own store.",
         Kind::Command => "A command; its guard is `creates` or `unless`.",
         Kind::Unit => "A systemd unit.",
         Kind::Probe => "A health check: `http`, `tcp` or `unit`.",
@@ -103,6 +105,7 @@ fn shape(shape: Shape) -> Value {
             or_template(list)
         }
         Shape::Users => or_template(list_of(text_or_template("^[A-Za-z_]"))),
+        Shape::Units => or_template(list_of(text_or_template(r"^[^-].*\.[a-z]+$"))),
         Shape::PublicKeys => or_template(list_of(text())),
         Shape::Ids => {
             let kinds = Kind::ALL.map(Kind::name).join("|");

@@ -119,6 +119,9 @@ pub struct SecretValueRef {
     pub item: SecretItem,
     /// Whether one line feed at its end is left out.
     pub trim: bool,
+    /// The version; `None` until [`pin`] says it, and where the store has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<SecretVersion>,
 }
 
 /// A part of a text with secrets in it.
@@ -178,7 +181,7 @@ impl AfterReboot {
 
 /// A version of a secret as its store names it, or the digest of all versions that a text is made of. It tells nothing of the
 /// value.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SecretVersion(pub String);
 
@@ -231,12 +234,16 @@ impl SecretSpec {
         }
     }
 
-    /// The same without its version: what the configuration says of it.
-    #[must_use]
-    pub fn unpinned(&self) -> Self {
-        Self {
-            version: not_asked(),
-            ..self.clone()
+    fn values_mut(&mut self) -> Vec<&mut SecretValueRef> {
+        match &mut self.content {
+            SecretContent::Value(value) => vec![value],
+            SecretContent::Rendered(parts) => parts
+                .iter_mut()
+                .filter_map(|part| match part {
+                    SecretPart::Text(_) => None,
+                    SecretPart::Secret { value, .. } => Some(value),
+                })
+                .collect(),
         }
     }
 }
@@ -281,10 +288,9 @@ pub enum SecretState {
 /// The versions that stores have, for each item that was asked for; `Known(None)` is a secret that does not exist.
 pub type Pins = std::collections::BTreeMap<SecretItem, Fact<Option<SecretVersion>>>;
 
-/// The items that a host's secrets are made of.
-#[must_use]
-pub fn items(desired: &Desired) -> BTreeSet<SecretItem> {
-    let specs = desired.resources.values().filter_map(|resource| match &resource.spec {
+/// The items that secrets are made of.
+pub fn items<'a>(specs: impl Iterator<Item = &'a Spec>) -> BTreeSet<SecretItem> {
+    let specs = specs.filter_map(|spec| match spec {
         Spec::Secret(spec) => Some(spec),
         _ => None,
     });
@@ -297,30 +303,28 @@ pub fn items(desired: &Desired) -> BTreeSet<SecretItem> {
 pub fn pin(desired: &mut Desired, pins: &Pins) {
     for resource in desired.resources.values_mut() {
         if let Spec::Secret(spec) = &mut resource.spec {
-            spec.version = version(spec, pins);
+            spec.version = pinned(spec, pins);
         }
     }
 }
 
-fn version(spec: &SecretSpec, pins: &Pins) -> Fact<Option<SecretVersion>> {
-    let mut versions = Vec::new();
-    for value in spec.values() {
-        match pins.get(&value.item) {
+/// The version of a secret, once each value in it has its own.
+fn pinned(spec: &mut SecretSpec, pins: &Pins) -> Fact<Option<SecretVersion>> {
+    let required = spec.required;
+    for value in spec.values_mut() {
+        value.version = match pins.get(&value.item) {
             None => return not_asked(),
             Some(Fact::Unknown(reason)) => return Fact::Unknown(reason.clone()),
-            Some(Fact::Known(None)) if spec.required => {
+            Some(Fact::Known(None)) if required => {
                 return Fact::unknown(format!("the store has no secret `{}`", value.item));
             }
             Some(Fact::Known(None)) => return Fact::Known(None),
-            Some(Fact::Known(Some(version))) => versions.push(version),
-        }
+            Some(Fact::Known(Some(version))) => Some(version.clone()),
+        };
     }
-    Fact::Known(Some(match &spec.content {
-        SecretContent::Value(_) => match versions.first() {
-            Some(version) => (*version).clone(),
-            None => return not_asked(),
-        },
+    match &spec.content {
+        SecretContent::Value(value) => value.version.clone().map_or_else(not_asked, |version| Fact::Known(Some(version))),
         // A text changes with its own words, too.
-        SecretContent::Rendered(parts) => SecretVersion(Digest::of_json(&(parts, versions)).short()),
-    }))
+        SecretContent::Rendered(parts) => Fact::Known(Some(SecretVersion(Digest::of_json(parts).short()))),
+    }
 }

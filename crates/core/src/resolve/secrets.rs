@@ -336,6 +336,7 @@ fn content(
             return Some(SecretContent::Value(SecretValueRef {
                 item: draft.item(name)?,
                 trim: draft.is_trimmed(),
+                version: None,
             }));
         }
     };
@@ -354,7 +355,11 @@ fn content(
                         parts.push(SecretPart::Secret {
                             name: used.clone(),
                             // A line feed at the end of a token would end the line that it is put into.
-                            value: SecretValueRef { item, trim: true },
+                            value: SecretValueRef {
+                                item,
+                                trim: true,
+                                version: None,
+                            },
                             encoding: *encoding,
                         });
                         continue;

@@ -24,6 +24,7 @@ fn value(name: &str) -> SecretValueRef {
             key: None,
         },
         trim: false,
+        version: None,
     }
 }
 

@@ -74,7 +74,7 @@ pub(super) fn register(tera: &mut Tera) {
     });
 }
 
-fn name<'k>(kwargs: &'k Kwargs) -> TeraResult<&'k str> {
+fn name(kwargs: &Kwargs) -> TeraResult<&str> {
     let name = kwargs.must_get::<&str>("name")?;
     SecretName::from_text(name)
         .map(|_| name)

@@ -1,0 +1,319 @@
+//! Secrets on the controller: what the configuration says of them to what stores say, and values to what hosts get. It keeps
+//! none, and hands them to nobody but [`crate::drive`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use provision_core::model::{
+    Encoding, Fact, HostName, Op, Pins, Plan, SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec,
+    SecretValueRef, SecretVersion,
+};
+use provision_core::wire::SecretBytes;
+use provision_secrets::{Item, Problem, SecretValue, Source, StoreError, Stores, Surroundings, Version};
+use zeroize::Zeroizing;
+
+/// The contents of a host's secrets, by name.
+pub type Contents = BTreeMap<String, SecretBytes>;
+
+/// Why the contents of secrets cannot be had. No host was touched.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretsError {
+    /// The project's stores cannot be opened.
+    #[error("cannot open the project's stores")]
+    Open(#[source] StoreError),
+    /// Stores refuse values.
+    #[error("{}", refused(.0))]
+    Refused(Vec<(String, StoreError)>),
+    /// A value cannot be written the way that a text wants it.
+    #[error("`{secret}` is to be written as JSON in `{text}`, and is not UTF-8")]
+    NotText {
+        /// The secret.
+        secret: String,
+        /// The secret whose text it is in.
+        text: String,
+    },
+}
+
+impl SecretsError {
+    /// Whether planning again is all that it takes.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        match self {
+            Self::Refused(all) => all.iter().any(|(_, error)| matches!(error.problem, Problem::Moved { .. })),
+            Self::Open(_) | Self::NotText { .. } => false,
+        }
+    }
+
+    /// What to do about it, each a sentence.
+    #[must_use]
+    pub fn fixes(&self) -> Vec<String> {
+        match self {
+            Self::Open(error) => vec![error.fix()],
+            Self::Refused(all) => {
+                let fixes: BTreeSet<_> = all.iter().map(|(_, error)| error.fix()).collect();
+                fixes.into_iter().collect()
+            }
+            Self::NotText { .. } => vec!["write it in base64: secret(name=\"…\", as=\"base64\")".to_owned()],
+        }
+    }
+}
+
+fn refused(all: &[(String, StoreError)]) -> String {
+    let lines: Vec<_> = all.iter().map(|(name, error)| format!("`{name}`: {error}")).collect();
+    format!("not all secrets can be had: {}", lines.join("; "))
+}
+
+/// The stores of the project at `root`.
+///
+/// # Errors
+/// [`SecretsError::Open`].
+pub fn open(root: &Path) -> Result<Stores, SecretsError> {
+    Stores::open(root, Surroundings::detect()).map_err(SecretsError::Open)
+}
+
+/// Where secrets come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Supply {
+    /// The project's stores.
+    Stores,
+    /// Nowhere: random texts take their place, so that a host can be rehearsed by whoever may not have its secrets.
+    MadeUp,
+}
+
+/// The version of what is made up.
+const MADE_UP: &str = "made-up";
+
+/// The version that there is of each item. Where there is none to ask for, no store is opened.
+///
+/// # Errors
+/// [`SecretsError::Open`]; what a store refuses is a fact that is unknown.
+pub async fn pins(root: &Path, items: &BTreeSet<SecretItem>, supply: Supply) -> Result<Pins, SecretsError> {
+    if items.is_empty() {
+        return Ok(Pins::new());
+    }
+    if supply == Supply::MadeUp {
+        let version = Fact::Known(Some(SecretVersion(MADE_UP.to_owned())));
+        return Ok(items.iter().map(|item| (item.clone(), version.clone())).collect());
+    }
+    let stores = open(root)?;
+    let asked: BTreeSet<Item> = items.iter().map(place).collect();
+    let answers = stores.versions(&asked).await;
+    let pin = |item: &Item| match answers.get(item) {
+        Some(Ok(version)) => Fact::Known(Some(SecretVersion(version.as_str().to_owned()))),
+        Some(Err(StoreError {
+            problem: Problem::NotFound { .. },
+            ..
+        })) => Fact::Known(None),
+        Some(Err(error)) => Fact::unknown(format!("{error}; {}", error.fix())),
+        None => Fact::unknown("the store did not answer"),
+    };
+    Ok(items.iter().map(|item| (item.clone(), pin(&place(item)))).collect())
+}
+
+/// Where a store has an item.
+fn place(item: &SecretItem) -> Item {
+    let source = match item.source.clone() {
+        SecretSource::Project { name } | SecretSource::Age { name } => Source::Age { name },
+        SecretSource::Aws { id, stage, region } => Source::Aws { id, stage, region },
+        SecretSource::Command { argv } => Source::Command { argv },
+        SecretSource::Environment { variable } => Source::Environment { variable },
+    };
+    Item {
+        source,
+        key: item.key.clone(),
+    }
+}
+
+/// Whether a plan delivers any secret.
+#[must_use]
+pub fn delivers(plan: &Plan) -> bool {
+    delivered(plan).next().is_some()
+}
+
+/// The contents that plans deliver, of exactly the versions that they say: all of them, or an error that names each that
+/// cannot be had.
+///
+/// # Errors
+/// [`SecretsError`].
+pub async fn contents(
+    root: &Path,
+    plans: &[&Plan],
+    supply: Supply,
+) -> Result<BTreeMap<HostName, Contents>, SecretsError> {
+    let wanted: BTreeSet<_> = plans
+        .iter()
+        .flat_map(|plan| delivered(plan))
+        .flat_map(|spec| spec.values().into_iter().filter_map(|value| Some((place(&value.item), version(value)?))))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let values = match supply {
+        Supply::Stores => values(&open(root)?, wanted).await,
+        Supply::MadeUp => wanted.into_iter().map(|wanted| (wanted, Ok(made_up()))).collect(),
+    };
+    let mut problems = BTreeMap::new();
+    let mut contents: BTreeMap<HostName, Contents> = BTreeMap::new();
+    for plan in plans {
+        for spec in delivered(plan) {
+            match content(spec, &values) {
+                Ok(content) => {
+                    let of_host = contents.entry(plan.host.clone()).or_default();
+                    of_host.insert(spec.name.clone(), content);
+                }
+                Err(Failed::Store(error)) => _ = problems.insert(spec.name.clone(), error),
+                Err(Failed::Text(error)) => return Err(error),
+            }
+        }
+    }
+    if problems.is_empty() {
+        Ok(contents)
+    } else {
+        Err(SecretsError::Refused(problems.into_iter().collect()))
+    }
+}
+
+/// A text that nobody knows, of the length and letters of many tokens.
+fn made_up() -> SecretValue {
+    let mut bytes = [0; 24];
+    // Where the system has no randomness left to give, what is there is as good: it is no secret of anybody's.
+    let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
+    SecretValue::new(bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect())
+}
+
+type Values = BTreeMap<(Item, Version), Result<SecretValue, StoreError>>;
+
+/// Asks for all values, at once where each item is wanted in one version, as it is unless plans of different days are applied.
+async fn values(stores: &Stores, mut wanted: BTreeSet<(Item, Version)>) -> Values {
+    let mut values = Values::new();
+    while !wanted.is_empty() {
+        let round: BTreeMap<Item, Version> = wanted.iter().cloned().collect();
+        wanted.retain(|(item, version)| round.get(item) != Some(version));
+        let mut answers = stores.values(&round).await;
+        for (item, version) in round {
+            let answer = answers
+                .remove(&item)
+                .unwrap_or_else(|| Err(StoreError::new(&item, Problem::NoAnswer)));
+            values.insert((item, version), answer);
+        }
+    }
+    values
+}
+
+fn delivered(plan: &Plan) -> impl Iterator<Item = &SecretSpec> {
+    let steps = plan.steps.iter().filter_map(|step| match &step.op {
+        Op::Secrets { deliver, .. } => Some(deliver.values()),
+        _ => None,
+    });
+    steps.flatten()
+}
+
+fn version(value: &SecretValueRef) -> Option<Version> {
+    value.version.as_ref().map(|version| Version::new(version.0.as_str()))
+}
+
+enum Failed {
+    Store(StoreError),
+    Text(SecretsError),
+}
+
+fn content(spec: &SecretSpec, values: &Values) -> Result<SecretBytes, Failed> {
+    let get = |value: &SecretValueRef| {
+        let item = place(&value.item);
+        let missing = || Failed::Store(StoreError::new(&item, Problem::NoAnswer));
+        let version = version(value).ok_or_else(missing)?;
+        match values.get(&(item.clone(), version)) {
+            Some(Ok(found)) => Ok(trimmed(found.expose(), value.trim)),
+            Some(Err(error)) => Err(Failed::Store(error.clone())),
+            None => Err(missing()),
+        }
+    };
+    match &spec.content {
+        SecretContent::Value(value) => Ok(SecretBytes::new(get(value)?.to_vec())),
+        SecretContent::Rendered(parts) => {
+            let mut text = Vec::new();
+            for part in parts {
+                match part {
+                    SecretPart::Text(words) => text.extend_from_slice(words.as_bytes()),
+                    SecretPart::Secret { name, value, encoding } => {
+                        let not_text = || SecretsError::NotText {
+                            secret: name.clone(),
+                            text: spec.name.clone(),
+                        };
+                        let encoded = encoded(get(value)?, *encoding).ok_or_else(|| Failed::Text(not_text()))?;
+                        text.extend_from_slice(&encoded);
+                    }
+                }
+            }
+            Ok(SecretBytes::new(text))
+        }
+    }
+}
+
+fn trimmed(bytes: &[u8], trim: bool) -> &[u8] {
+    match bytes.strip_suffix(b"\n") {
+        Some(line) if trim => line.strip_suffix(b"\r").unwrap_or(line),
+        _ => bytes,
+    }
+}
+
+/// `None` where it cannot be written so.
+fn encoded(bytes: &[u8], encoding: Encoding) -> Option<Zeroizing<Vec<u8>>> {
+    let encoded = match encoding {
+        Encoding::Plain => bytes.to_vec(),
+        Encoding::Json => serde_json::to_vec(std::str::from_utf8(bytes).ok()?).ok()?,
+        Encoding::Base64 => STANDARD.encode(bytes).into_bytes(),
+        Encoding::Url => bytes.iter().flat_map(|byte| percent(*byte)).collect(),
+        Encoding::Shell => {
+            let mut quoted = vec![b'\''];
+            for byte in bytes {
+                match byte {
+                    b'\'' => quoted.extend_from_slice(br"'\''"),
+                    byte => quoted.push(*byte),
+                }
+            }
+            quoted.push(b'\'');
+            quoted
+        }
+    };
+    Some(Zeroizing::new(encoded))
+}
+
+/// RFC 3986, 2.3: what is not unreserved is percent-encoded.
+fn percent(byte: u8) -> Vec<u8> {
+    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+        vec![byte]
+    } else {
+        format!("%{byte:02X}").into_bytes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_encoding_is_what_its_reader_decodes() {
+        let value = b"a'b\"c d/\xc3\xa9\n";
+        let as_text = |encoding| String::from_utf8(encoded(value, encoding).unwrap().to_vec()).unwrap();
+        assert_eq!(as_text(Encoding::Json), r#""a'b\"c d/é\n""#);
+        assert_eq!(as_text(Encoding::Url), "a%27b%22c%20d%2F%C3%A9%0A");
+        assert_eq!(as_text(Encoding::Base64), STANDARD.encode(value));
+        let script = format!("printf %s {}", as_text(Encoding::Shell));
+        let said = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        assert_eq!(said.stdout, value);
+        assert_eq!(encoded(b"\xff", Encoding::Json), None);
+        assert_eq!(encoded(b"\xff", Encoding::Plain).unwrap().as_slice(), b"\xff");
+    }
+
+    #[test]
+    fn one_line_feed_is_left_out_and_only_where_that_is_said() {
+        assert_eq!(trimmed(b"token\n", true), b"token");
+        assert_eq!(trimmed(b"token\r\n", true), b"token");
+        assert_eq!(trimmed(b"token\n\n", true), b"token\n");
+        assert_eq!(trimmed(b"token\n", false), b"token\n");
+        assert_eq!(trimmed(b"token", true), b"token");
+    }
+}
