@@ -41,7 +41,9 @@ impl SecretsError {
     #[must_use]
     pub fn is_stale(&self) -> bool {
         match self {
-            Self::Refused(all) => all.iter().any(|(_, error)| matches!(error.problem, Problem::Moved { .. })),
+            Self::Refused(all) => all
+                .iter()
+                .any(|(_, error)| matches!(error.problem, Problem::Moved { .. })),
             Self::Open(_) | Self::NotText { .. } => false,
         }
     }
@@ -145,7 +147,11 @@ pub async fn contents(
     let wanted: BTreeSet<_> = plans
         .iter()
         .flat_map(|plan| delivered(plan))
-        .flat_map(|spec| spec.values().into_iter().filter_map(|value| Some((place(&value.item), version(value)?))))
+        .flat_map(|spec| {
+            spec.values()
+                .into_iter()
+                .filter_map(|value| Some((place(&value.item), version(value)?)))
+        })
         .collect();
     if wanted.is_empty() {
         return Ok(BTreeMap::new());
@@ -180,7 +186,12 @@ fn made_up() -> SecretValue {
     let mut bytes = [0; 24];
     // Where the system has no randomness left to give, what is there is as good: it is no secret of anybody's.
     let _ = rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty());
-    SecretValue::new(bytes.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect())
+    SecretValue::new(
+        bytes
+            .iter()
+            .flat_map(|byte| format!("{byte:02x}").into_bytes())
+            .collect(),
+    )
 }
 
 type Values = BTreeMap<(Item, Version), Result<SecretValue, StoreError>>;

@@ -9,8 +9,8 @@ use provision_core::wire::{Refusal, Request, Response, StatusReport};
 
 use super::look::{millis, talk, unexpected};
 use super::{Channel, ReachError, ReachStage};
-use crate::secrets::Contents;
 use crate::events::{HostOutcome, Progress, Refused};
+use crate::secrets::Contents;
 
 /// The pauses before the tries to come back to a run, in seconds; the last one again and again. They are long enough
 /// never to earn a penalty from sshd (PerSourcePenalties), and short enough that a link that is back is soon used.

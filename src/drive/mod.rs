@@ -10,8 +10,8 @@ use provision_core::model::{Connection, Desired, Digest, HostName, Observed, Pla
 use provision_core::wire::StatusReport;
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::secrets::Contents;
 use crate::events::{Event, ExecEnd, HostOutcome, Progress};
+use crate::secrets::Contents;
 use crate::stop::Stop;
 
 mod exec;

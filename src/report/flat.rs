@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use provision_core::config::{Sort, fields};
 use provision_core::model::{
-    Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, Resource, ResourceId, SecretContent,
-    SecretItem, SecretPart, SecretSource, SecretSpec, SecretValueRef, Source, Spec,
+    Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, Resource, ResourceId,
+    SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretValueRef, Source, Spec,
 };
 use serde_json::{Map, Value, json};
 
@@ -227,10 +227,14 @@ fn secrets(desired: &Desired) -> impl Iterator<Item = &SecretSpec> {
 fn only_in_texts(desired: &Desired) -> BTreeMap<&str, &SecretValueRef> {
     let mut all = BTreeMap::new();
     for secret in secrets(desired) {
-        let SecretContent::Rendered(parts) = &secret.content else { continue };
+        let SecretContent::Rendered(parts) = &secret.content else {
+            continue;
+        };
         for part in parts {
             if let SecretPart::Secret { name, value, .. } = part
-                && !desired.resources.contains_key(&ResourceId::new(Kind::Secret, name.as_str()))
+                && !desired
+                    .resources
+                    .contains_key(&ResourceId::new(Kind::Secret, name.as_str()))
             {
                 all.insert(name.as_str(), value);
             }

@@ -8,4 +8,5 @@ mod faults;
 mod kinds;
 mod lab;
 mod modules;
+mod secrets;
 mod walls;

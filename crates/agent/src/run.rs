@@ -18,9 +18,9 @@ use crate::journal::{Journal, JournalError};
 use crate::layout::Layout;
 use crate::lock::{self, Attempt, Lock};
 use crate::originals::Originals;
+use crate::secrets::{self, Memory};
 use crate::staging::{self, StageError};
 use crate::words::{chain, found};
-use crate::secrets::{self, Memory};
 use crate::{disk, observe, own_files};
 
 /// Why a run ended without a verdict in its journal.

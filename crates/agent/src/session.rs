@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use provision_core::model::{Digest, Fact, HostText, Observed, Plan, RunEvent, RunPhase, Spec, UnitName};
 use provision_core::wire::{
-    Decoder, FrameError, FrameKind, Refusal, Request, Response, SecretBytes, StatusReport, encode, encode_message, limits,
+    Decoder, FrameError, FrameKind, Refusal, Request, Response, SecretBytes, StatusReport, encode, encode_message,
+    limits,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 

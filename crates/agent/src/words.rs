@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use provision_core::model::{
-    BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, SecretState, State, SwitchState,
-    SysctlState, TreeState, UnitState, UserState,
+    BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, SecretState, State,
+    SwitchState, SysctlState, TreeState, UnitState, UserState,
 };
 
 /// An error and all its causes in one line.
@@ -74,7 +74,11 @@ pub(crate) fn found(state: &State) -> HostText {
             version.untrusted(),
             owner.label().untrusted(),
             group.label().untrusted(),
-            if *intact { "" } else { ", changed since it was delivered" }
+            if *intact {
+                ""
+            } else {
+                ", changed since it was delivered"
+            }
         ),
         State::Secret(SecretState::Other { what }) => what.clone(),
         State::Command(CommandState { satisfied, detail }) => {

@@ -138,7 +138,14 @@ fn way_back(case: &Path) -> serde_json::Value {
         version: "0".into(),
         rollback_to: None,
     };
-    let back = rollback((&then.host, &then.connection), &past, &seen, &by, &kept, &provision_core::model::Pins::new());
+    let back = rollback(
+        (&then.host, &then.connection),
+        &past,
+        &seen,
+        &by,
+        &kept,
+        &provision_core::model::Pins::new(),
+    );
     let remains: Vec<_> = back
         .remains
         .iter()

@@ -73,7 +73,9 @@ const fn one(kind: Kind) -> &'static str {
         Kind::Linger => "A lingering user.",
         Kind::KernelModule => "A kernel module.",
         Kind::Sysctl => "A kernel parameter.",
-        Kind::Secret => "A secret; where it is kept is `aws`, `age`, `command` or `env`, and else the project's own store.",
+        Kind::Secret => {
+            "A secret; where it is kept is `aws`, `age`, `command` or `env`, and else the project's own store."
+        }
         Kind::Command => "A command; its guard is `creates` or `unless`.",
         Kind::Unit => "A systemd unit.",
         Kind::Probe => "A health check: `http`, `tcp` or `unit`.",

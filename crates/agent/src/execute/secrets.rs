@@ -26,9 +26,7 @@ pub(super) fn put(order: &Order<'_>, work: &Work<'_>) -> Result<(), StepError> {
         fix: fix(&error),
         ..failure(&error)
     };
-    let memory = Memory::of(order.directory)
-        .map_err(SecretError::Memory)
-        .map_err(told)?;
+    let memory = Memory::of(order.directory).map_err(SecretError::Memory).map_err(told)?;
     memory.mount().map_err(SecretError::Memory).map_err(told)?;
     let values = values(order, &memory, work).map_err(told)?;
     let accounts = Accounts::read().map_err(|error| failure(&error))?;
@@ -70,9 +68,7 @@ fn values(
         let Some(spec) = order.keep.get(&name).or(planned) else {
             continue;
         };
-        let value = found
-            .value
-            .ok_or_else(|| SecretError::Changed { name: name.clone() })?;
+        let value = found.value.ok_or_else(|| SecretError::Changed { name: name.clone() })?;
         // What is in place is of the version that was delivered, whatever is declared of it.
         let spec = SecretSpec {
             version: Fact::Known(Some(SecretVersion(found.version))),
@@ -103,11 +99,15 @@ fn link_program(work: &Work<'_>) -> Result<(), StepError> {
 
 fn fix(error: &SecretError) -> Option<String> {
     let fix = match error {
-        SecretError::Memory(_) => "secrets are only kept in memory that is never swapped: load the module ramfs, or run Linux 6.3 or later",
+        SecretError::Memory(_) => {
+            "secrets are only kept in memory that is never swapped: load the module ramfs, or run Linux 6.3 or later"
+        }
         SecretError::NotThere { .. } => "plan and apply again: the values have to be sent once more",
         SecretError::Changed { .. } => "plan again: it will be delivered anew",
         SecretError::Taken { .. } => "move it out of the way on the host, then apply again",
-        SecretError::Seal(_) => "see whether `systemd-creds setup` works on the host; else write secrets_after_reboot = \"push\"",
+        SecretError::Seal(_) => {
+            "see whether `systemd-creds setup` works on the host; else write secrets_after_reboot = \"push\""
+        }
         SecretError::Io { .. } | SecretError::Damaged { .. } => return None,
     };
     Some(fix.to_owned())

@@ -42,7 +42,10 @@ pub(super) fn observe(spec: &SecretSpec, seen: &Seen, accounts: &Accounts) -> Re
         Seen::Other(what) => return Ok(SecretState::Other { what: what.clone() }),
         Seen::Files(files) => files,
     };
-    let Some(found) = files.get(&spec.name).filter(|found| found.file == spec.path.file_name()) else {
+    let Some(found) = files
+        .get(&spec.name)
+        .filter(|found| found.file == spec.path.file_name())
+    else {
         return Ok(SecretState::Absent { nothing_mounted: false });
     };
     let sealed = sealed_version(&Layout::host(), &spec.name).map_err(|error| reason(&error))?;

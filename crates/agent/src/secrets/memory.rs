@@ -94,7 +94,9 @@ impl Memory {
             return Ok(());
         }
         match DirBuilder::new().mode(0o700).create(&self.root) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(self.io("make", &self.root)(error)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(self.io("make", &self.root)(error));
+            }
             _ => {}
         }
         let flags = MountFlags::NODEV | MountFlags::NOSUID | MountFlags::NOEXEC;
@@ -169,9 +171,15 @@ mod tests {
     #[test]
     fn only_memory_that_cannot_be_swapped_counts() {
         for (line, unswappable) in [
-            ("61 30 0:50 / /run/a.d rw,nosuid shared:5 - ramfs ramfs rw,mode=751", true),
+            (
+                "61 30 0:50 / /run/a.d rw,nosuid shared:5 - ramfs ramfs rw,mode=751",
+                true,
+            ),
             ("61 30 0:50 / /run/a.d rw,nosuid - tmpfs tmpfs rw,noswap,mode=751", true),
-            ("61 30 0:50 / /run/a.d rw,nosuid shared:5 master:1 - tmpfs tmpfs rw,size=1k", false),
+            (
+                "61 30 0:50 / /run/a.d rw,nosuid shared:5 master:1 - tmpfs tmpfs rw,size=1k",
+                false,
+            ),
             ("61 30 8:1 / /run/a.d rw - ext4 /dev/sda1 rw", false),
         ] {
             let mount = mount(line).unwrap();

@@ -64,11 +64,18 @@ fn a_set_is_in_memory_with_its_owners_and_goes_without_a_trace() {
     assert_eq!(fs::read_to_string(run.path("bots-a")).unwrap(), "one\n");
     let meta = fs::symlink_metadata(run.path("b")).unwrap();
     assert!(meta.is_file());
-    assert_eq!((meta.uid(), meta.gid(), meta.mode() & 0o7777, meta.nlink()), (1234, 4321, 0o440, 1));
+    assert_eq!(
+        (meta.uid(), meta.gid(), meta.mode() & 0o7777, meta.nlink()),
+        (1234, 4321, 0o440, 1)
+    );
     // RAMFS_MAGIC of linux/magic.h: a file system that the kernel never swaps.
     assert_eq!(rustix::fs::statfs(&run.path("b")).unwrap().f_type, 0x8584_58f6);
     let directory = fs::metadata(run.0.link.as_str()).unwrap();
-    assert_eq!(directory.permissions().mode() & 0o7777, 0o751, "nobody else may list it");
+    assert_eq!(
+        directory.permissions().mode() & 0o7777,
+        0o751,
+        "nobody else may list it"
+    );
     let found = look(&run.0).unwrap();
     assert_eq!(found["bots/a"].value.as_ref().unwrap().expose(), b"one\n");
 
@@ -99,7 +106,13 @@ fn what_is_not_ours_is_never_replaced() {
     let link = Path::new(run.0.link.as_str());
     let all = set(&[("a", "one")]);
     fs::create_dir(link).unwrap();
-    assert!(matches!(publish(&run.0, &all), Err(SecretError::Taken { what: "a directory", .. })));
+    assert!(matches!(
+        publish(&run.0, &all),
+        Err(SecretError::Taken {
+            what: "a directory",
+            ..
+        })
+    ));
     fs::remove_dir(link).unwrap();
     std::os::unix::fs::symlink("/tmp", link).unwrap();
     assert!(matches!(publish(&run.0, &all), Err(SecretError::Taken { .. })));
@@ -110,7 +123,14 @@ fn what_is_not_ours_is_never_replaced() {
 fn memory_that_may_be_swapped_is_refused() {
     let Some(run) = Run::new() else { return };
     fs::create_dir(&run.0.root).unwrap();
-    rustix::mount::mount("tmpfs", &run.0.root, "tmpfs", rustix::mount::MountFlags::empty(), c"size=1m").unwrap();
+    rustix::mount::mount(
+        "tmpfs",
+        &run.0.root,
+        "tmpfs",
+        rustix::mount::MountFlags::empty(),
+        c"size=1m",
+    )
+    .unwrap();
     let refused = publish(&run.0, &set(&[("a", "one")]));
     let is_swappable = matches!(&refused, Err(SecretError::Memory(MemoryError::Swappable { .. })));
     rustix::mount::unmount(&run.0.root, rustix::mount::UnmountFlags::empty()).unwrap();
@@ -135,11 +155,18 @@ fn ten_readers_through_a_hundred_rotations_see_all_old_or_all_new() {
             scope.spawn(|| {
                 while !over.load(Ordering::Relaxed) {
                     // As a program would that needs several: the link is followed once.
-                    let Ok(directory) = fs::canonicalize(run.0.link.as_str()) else { continue };
+                    let Ok(directory) = fs::canonicalize(run.0.link.as_str()) else {
+                        continue;
+                    };
                     let read = names.iter().map(|name| fs::read_to_string(directory.join(name)));
                     // A set that has gone meanwhile is read anew.
-                    let Ok(values) = read.collect::<Result<Vec<_>, _>>() else { continue };
-                    assert!(values.iter().all(|value| *value == values[0] && !value.is_empty()), "{values:?}");
+                    let Ok(values) = read.collect::<Result<Vec<_>, _>>() else {
+                        continue;
+                    };
+                    assert!(
+                        values.iter().all(|value| *value == values[0] && !value.is_empty()),
+                        "{values:?}"
+                    );
                     whole.fetch_add(1, Ordering::Relaxed);
                 }
             });
@@ -188,14 +215,20 @@ fn waiting_values_are_in_the_same_memory_and_go_with_their_run() {
     let value = SecretBytes::new(b"canary".to_vec());
     let values = BTreeMap::from([("a".to_owned(), value.clone())]);
 
-    assert!(matches!(stage(&id, &plan, &BTreeMap::new()), Err(SecretError::NotThere { .. })));
+    assert!(matches!(
+        stage(&id, &plan, &BTreeMap::new()),
+        Err(SecretError::NotThere { .. })
+    ));
     assert!(!run.0.root.exists(), "nothing is mounted for a plan that lacks values");
     stage(&id, &plan, &values).unwrap();
     assert_eq!(take(&run.0, &id, "a").unwrap(), value);
     let other = Digest::of(b"another plan");
     assert!(matches!(take(&run.0, &other, "a"), Err(SecretError::NotThere { .. })));
     drop_all(&plan, Some(&other));
-    assert!(take(&run.0, &id, "a").is_ok(), "another run's values are not ours to drop");
+    assert!(
+        take(&run.0, &id, "a").is_ok(),
+        "another run's values are not ours to drop"
+    );
     drop_all(&plan, Some(&id));
     assert!(!run.0.root.exists(), "the memory goes with the last of it");
 

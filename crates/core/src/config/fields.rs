@@ -378,7 +378,11 @@ const SECRETS: &[Field] = &[
         "The value is that of this secret in AWS Secrets Manager, by name or ARN.",
     ),
     field("stage", Shape::Text, "The staging label, \"AWSCURRENT\" by default."),
-    field("region", Shape::Text, "Its region; by default the project's, or the environment's."),
+    field(
+        "region",
+        Shape::Text,
+        "Its region; by default the project's, or the environment's.",
+    ),
     field(
         "age",
         Shape::Text,

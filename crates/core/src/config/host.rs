@@ -14,8 +14,8 @@ use super::port::{PortClaim, ports};
 use super::resource::{Declaration, declarations};
 use super::scalar::{Port, Problem, Scalar, one_of, shown};
 use super::setting::{Setting, settings};
-use super::tree::{Entry, Table, Value};
 use super::source::Spanned;
+use super::tree::{Entry, Table, Value};
 use super::word::{UserName, check_tag};
 
 /// A host as it is written.
@@ -280,7 +280,17 @@ impl Scalar for SecretsDirectory {
         let name = path.as_str().strip_prefix("/run/").unwrap_or("");
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
         // What systemd and others make there themselves.
-        let taken = ["systemd", "lock", "user", "udev", "dbus", "sshd", "provision", "mount", "credentials"];
+        let taken = [
+            "systemd",
+            "lock",
+            "user",
+            "udev",
+            "dbus",
+            "sshd",
+            "provision",
+            "mount",
+            "credentials",
+        ];
         if !name.is_empty() && name.bytes().all(plain) && !taken.contains(&name) {
             return Ok(Self(path));
         }

@@ -9,8 +9,8 @@ use super::sort::Sort;
 use super::source::Span;
 use super::tree::{Node, Value};
 use super::word::{
-    BlockName, HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, PlainName, PublicKey, SecretName, SysctlKey,
-    TcpAddress, UserName,
+    BlockName, HttpUrl, Label, LocalPath, NewUserName, OwnerName, PackageName, PlainName, PublicKey, SecretName,
+    SysctlKey, TcpAddress, UserName,
 };
 
 /// A field of a resource's table.

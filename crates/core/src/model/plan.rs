@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec,
-    HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, Spec, SwitchSpec, SymlinkSpec,
-    SecretSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
+    HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec, Spec, SwitchSpec,
+    SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind,
-    OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SwitchSpec, SwitchState,
-    SymlinkSpec, SecretSpec, SecretState, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec, UserState,
+    OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SecretSpec, SecretState,
+    SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec,
+    UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -200,6 +201,8 @@ impl State {
                 mode,
                 text: _,
             }) => Digest::of_json(&("file", content, owner, group, mode)),
+            // Values that wait for a run are in the same memory.
+            Self::Secret(SecretState::Absent { nothing_mounted: _ }) => Digest::of_json(&"no secret"),
             Self::Command(CommandState { satisfied, detail: _ }) => Digest::of_json(&("command", satisfied)),
             Self::Probe(ProbeState { passing, detail: _ }) => Digest::of_json(&("probe", passing)),
             Self::Unit(

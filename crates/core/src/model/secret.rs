@@ -323,7 +323,10 @@ fn pinned(spec: &mut SecretSpec, pins: &Pins) -> Fact<Option<SecretVersion>> {
         };
     }
     match &spec.content {
-        SecretContent::Value(value) => value.version.clone().map_or_else(not_asked, |version| Fact::Known(Some(version))),
+        SecretContent::Value(value) => value
+            .version
+            .clone()
+            .map_or_else(not_asked, |version| Fact::Known(Some(version))),
         // A text changes with its own words, too.
         SecretContent::Rendered(parts) => Fact::Known(Some(SecretVersion(Digest::of_json(parts).short()))),
     }

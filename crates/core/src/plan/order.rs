@@ -183,7 +183,8 @@ impl Steps {
             self.steps.push(Step { op, covers });
             return;
         };
-        let only_removes = |op: &Op| matches!(op, Op::Secrets { deliver, keep, .. } if deliver.is_empty() && keep.is_empty());
+        let only_removes =
+            |op: &Op| matches!(op, Op::Secrets { deliver, keep, .. } if deliver.is_empty() && keep.is_empty());
         if self.steps.get(at).is_some_and(|step| only_removes(&step.op)) && !only_removes(&op) {
             let removal = self.steps.remove(at);
             self.read_at = self.read_at.map(|read_at| read_at - usize::from(read_at > at));

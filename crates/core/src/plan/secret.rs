@@ -93,7 +93,10 @@ fn missing(spec: &SecretSpec, state: &SecretState) -> Difference {
 fn in_the_way(spec: &SecretSpec, what: &str) -> Difference {
     Difference::Impossible {
         problem: HostText::new(format!("a secret is declared, and {what} is there")),
-        fix: format!("move it out of the way on the host: {} is for secrets in memory only", spec.directory),
+        fix: format!(
+            "move it out of the way on the host: {} is for secrets in memory only",
+            spec.directory
+        ),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     BlockSpec, BlockState, CommandState, Entry, Fact, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState,
-    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Spec, State, SecretState, SwitchState, SysctlState, TreeState,
-    UnitState, UnitVerb, UserState,
+    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, SecretState, Spec, State, SwitchState, SysctlState,
+    TreeState, UnitState, UnitVerb, UserState,
 };
 
 /// What an observation finds after the plan's steps.

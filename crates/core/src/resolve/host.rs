@@ -14,9 +14,9 @@ use super::local::Locals;
 use super::options::scopes;
 use super::reader::Reader;
 use super::render::{Facts, Renderer, Scope, Templates, Written, instances_value};
+use super::secrets::{self, Kept};
 use super::trace::{By, Trace};
 use super::uses::{self, Uses};
-use super::secrets::{self, Kept};
 use super::{check, claims, dependencies, kind, needed, provided, repeat};
 
 /// What all hosts of a resolution share.

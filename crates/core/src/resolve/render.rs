@@ -395,7 +395,10 @@ impl<'a> Renderer<'a> {
 
     fn value_in_plain(&mut self, mark: &Mark, written: Written<'_>) -> Reported {
         let (Mark::Value(name, _) | Mark::Path(name)) = mark;
-        let message = format!("the value of the secret `{}` would stand in plain text here", shown(name));
+        let message = format!(
+            "the value of the secret `{}` would stand in plain text here",
+            shown(name)
+        );
         let span = written.place(self.sources, call(written.text, "secret"));
         let diagnostic = Diagnostic::error(Code::SecretInPlain, message, span, "a secret's value");
         self.found.push(
@@ -432,8 +435,9 @@ impl<'a> Renderer<'a> {
         if written.text.contains("secret") && has_mark(&value) {
             let message = "secrets stand in texts, not in expressions";
             let span = written.place(self.sources, call(written.text, "secret"));
-            self.found
-                .push(Diagnostic::error(Code::SecretInPlain, message, span, "").help("write a text with {{ … }} in it"));
+            self.found.push(
+                Diagnostic::error(Code::SecretInPlain, message, span, "").help("write a text with {{ … }} in it"),
+            );
             return Err(Reported);
         }
         Ok(value)

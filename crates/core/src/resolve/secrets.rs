@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Code, Diagnostic, Host, SecretSettings, Severity, Span, Spanned, did_you_mean, noun};
 use crate::model::{
-    AbsPath, AfterReboot, DependencyReason, DirectorySpec, FileSpec, HostName, Kind, Machine, Millis, Mode, OnChange, ResourceId,
-    SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretValueRef, Spec, UnitName, UnitSpec,
-    not_asked,
+    AbsPath, AfterReboot, DependencyReason, DirectorySpec, FileSpec, HostName, Kind, Machine, Millis, Mode, OnChange,
+    ResourceId, SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretValueRef, Spec, UnitName,
+    UnitSpec, not_asked,
 };
 
 use super::check::path_of;
@@ -213,11 +213,7 @@ fn path(name: &str, draft: &Draft, directory: &AbsPath) -> Option<AbsPath> {
 }
 
 /// Declares each secret, and what the units that use them need.
-pub(super) fn finish(
-    declarations: &mut Declarations,
-    host: &Host,
-    found: &mut Vec<Diagnostic>,
-) -> Vec<Kept> {
+pub(super) fn finish(declarations: &mut Declarations, host: &Host, found: &mut Vec<Diagnostic>) -> Vec<Kept> {
     let Some(directory) = directory(&host.secrets) else {
         return Vec::new();
     };
@@ -239,7 +235,9 @@ pub(super) fn finish(
         if !draft.has_file() {
             continue;
         }
-        let Some(path) = path(name, draft, &directory) else { continue };
+        let Some(path) = path(name, draft, &directory) else {
+            continue;
+        };
         if path.parent().as_ref() != Some(&directory) {
             let message = format!("`{path}` is not in the host's directory of secrets");
             let span = draft.path.as_ref().map_or(draft.span, |path| path.span);
@@ -369,8 +367,9 @@ fn content(
                 };
                 sound = false;
                 let known = drafts.keys().map(String::as_str).filter(|other| *other != name);
-                let help = did_you_mean(used, known)
-                    .unwrap_or_else(|| format!("declare it: [secrets.\"{used}\"], with deliver = false if it needs no file"));
+                let help = did_you_mean(used, known).unwrap_or_else(|| {
+                    format!("declare it: [secrets.\"{used}\"], with deliver = false if it needs no file")
+                });
                 found.push(Diagnostic::error(Code::UnknownSecret, problem, span, "used here").help(help));
             }
         }
@@ -395,7 +394,9 @@ fn users(
         }
     }
     for (id, declared) in declarations.resources.iter().filter(|(id, _)| id.kind == Kind::Unit) {
-        let Ok(unit) = UnitName::new(id.name.as_str()) else { continue };
+        let Ok(unit) = UnitName::new(id.name.as_str()) else {
+            continue;
+        };
         let said = declared.said.iter().map(|said| &said.on.value);
         for on in said.filter(|on| on.kind == Kind::Secret && specs.contains_key(&on.name)) {
             users.entry(unit.clone()).or_default().insert(on.name.clone());
@@ -427,7 +428,11 @@ fn unit_texts(declarations: &Declarations) -> impl Iterator<Item = (UnitName, &s
         let Spec::File(file) = &declared.spec else { return None };
         let name = id.name.strip_prefix(&below)?;
         let unit = name.split_once(".d/").map_or(name, |(unit, _)| unit);
-        Some((UnitName::new(unit).ok()?, declarations.text(&file.content)?, declared.span))
+        Some((
+            UnitName::new(unit).ok()?,
+            declarations.text(&file.content)?,
+            declared.span,
+        ))
     })
 }
 
@@ -475,7 +480,9 @@ fn others_in(directory: &AbsPath, is_unused: bool, declarations: &Declarations, 
         let diagnostic = Diagnostic::error(Code::BelowFile, message, declared.span, noun(id.kind));
         found.push(
             diagnostic
-                .because(format!("`{directory}` is a link to the host's secrets, which change all at once"))
+                .because(format!(
+                    "`{directory}` is a link to the host's secrets, which change all at once"
+                ))
                 .help("move it elsewhere, or let secrets be elsewhere: secrets_directory in [host]"),
         );
     }
@@ -567,13 +574,7 @@ fn boot_unit(host: &Host, span: Span, declarations: &mut Declarations, found: &m
     declarations.declare(Spec::Unit(unit), span, Vec::new(), found);
 }
 
-fn declare_file(
-    path: AbsPath,
-    text: String,
-    span: Span,
-    declarations: &mut Declarations,
-    found: &mut Vec<Diagnostic>,
-) {
+fn declare_file(path: AbsPath, text: String, span: Span, declarations: &mut Declarations, found: &mut Vec<Diagnostic>) {
     let (blob, content) = made(text);
     declarations.keep(&blob, content);
     let file = FileSpec {

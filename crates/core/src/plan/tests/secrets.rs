@@ -77,9 +77,10 @@ fn all_secrets_of_a_host_change_in_one_step_and_a_unit_that_uses_several_is_rest
         ("secret:c", delivered("v7", true)),
         ("secret:old", delivered("v1", true)),
     ]);
-    observed
-        .resources
-        .insert("unit:bot.service".parse().unwrap(), Fact::Known(found_unit("enabled", "active")));
+    observed.resources.insert(
+        "unit:bot.service".parse().unwrap(),
+        Fact::Known(found_unit("enabled", "active")),
+    );
     observed.receipt = Fact::Known(Some(receipt(&had, vec![])));
     let plan = plan(&desired, &observed, &by());
     let sets: Vec<_> = plan
@@ -96,16 +97,22 @@ fn all_secrets_of_a_host_change_in_one_step_and_a_unit_that_uses_several_is_rest
             _ => None,
         })
         .collect();
-    assert_eq!(sets, [(vec!["a".to_owned(), "b".to_owned()], 0, vec!["old".to_owned()])]);
-    let restarts = plan.steps.iter().filter(|step| {
-        matches!(&step.op, Op::Unit { verb: UnitVerb::Restart, name } if name.as_str() == "bot.service")
-    });
+    assert_eq!(
+        sets,
+        [(vec!["a".to_owned(), "b".to_owned()], 0, vec!["old".to_owned()])]
+    );
+    let restarts = plan.steps.iter().filter(
+        |step| matches!(&step.op, Op::Unit { verb: UnitVerb::Restart, name } if name.as_str() == "bot.service"),
+    );
     assert_eq!(restarts.count(), 1, "{:#?}", plan.steps);
 }
 
 #[test]
 fn what_a_store_does_not_say_is_unknown_and_never_a_removal() {
-    let desired = desired(vec![(Spec::Secret(secret("a", Fact::unknown("access denied"))), vec![])]);
+    let desired = desired(vec![(
+        Spec::Secret(secret("a", Fact::unknown("access denied"))),
+        vec![],
+    )]);
     let plan = plan(&desired, &host(vec![("secret:a", delivered("v1", true))]), &by());
     assert!(plan.changes.is_empty() && plan.unchanged.is_empty(), "{plan:#?}");
     assert!(plan.blockers[0].unknown);
@@ -132,7 +139,10 @@ fn after_a_reboot_the_plan_says_that_the_memory_was_lost() {
     let mut observed = host(vec![("secret:a", lost)]);
     assert_eq!(plan(&desired, &observed, &by()).changes[0].reasons, [Reason::Missing]);
     observed.receipt = Fact::Known(Some(receipt(&desired, vec![])));
-    assert_eq!(plan(&desired, &observed, &by()).changes[0].reasons, [Reason::LostSinceBoot]);
+    assert_eq!(
+        plan(&desired, &observed, &by()).changes[0].reasons,
+        [Reason::LostSinceBoot]
+    );
 }
 
 #[test]

@@ -43,7 +43,9 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         deliver: Given::of(deliver?, whose),
         units: units?.into_iter().map(|unit| (unit.value, unit.span)).collect(),
     };
-    reader.declarations.declare_secret(name.value, draft, reader.renderer.found);
+    reader
+        .declarations
+        .declare_secret(name.value, draft, reader.renderer.found);
     Ok(())
 }
 
@@ -68,8 +70,15 @@ fn content(reader: &mut Reader<'_, '_, '_>) -> Result<Option<Spanned<DraftConten
     }
     if reader.declaration.get("command").is_some() {
         let span = reader.key("command");
-        let argv: Vec<_> = reader.list::<String>("command")?.into_iter().map(|word| word.value).collect();
-        return Ok(Some(Spanned::new(DraftContent::Kept(SecretSource::Command { argv }), span)));
+        let argv: Vec<_> = reader
+            .list::<String>("command")?
+            .into_iter()
+            .map(|word| word.value)
+            .collect();
+        return Ok(Some(Spanned::new(
+            DraftContent::Kept(SecretSource::Command { argv }),
+            span,
+        )));
     }
     if let Some(value) = reader.declaration.get("text") {
         let crate::config::Value::String(text) = &value.node.value else {
