@@ -131,8 +131,11 @@ pub enum Problem {
         stage: String,
     },
     /// No credentials were found.
-    #[error("no AWS credentials were found")]
-    NoCredentials,
+    #[error("no AWS credentials were found{}", profile.as_ref().map_or(String::new(), |profile| format!(" in profile {profile:?}")))]
+    NoCredentials {
+        /// The profile that `secrets/stores.toml` names.
+        profile: Option<String>,
+    },
     /// AWS does not know the credentials.
     #[error("AWS does not know these credentials: {detail}")]
     BadCredentials {
@@ -377,7 +380,12 @@ impl Problem {
             Self::NoStage { .. } => {
                 "name a label that a version has; AWSCURRENT is there always, AWSPREVIOUS after the first rotation"
             }
-            Self::NoCredentials => {
+            Self::NoCredentials { profile: Some(profile) } => {
+                return format!(
+                    "log in (`aws sso login --profile {profile}`), or see to it that ~/.aws/config has the profile"
+                );
+            }
+            Self::NoCredentials { profile: None } => {
                 "log in (`aws sso login`), set AWS_PROFILE, or name the profile in secrets/stores.toml: [aws] profile = \"…\""
             }
             Self::BadCredentials { .. } => {

@@ -4,6 +4,7 @@
 //! What it promises: versions are learnt without reading values where the store allows it; a value is of exactly the version that was
 //! asked for, or an error; no value is in an error, a `Debug`, a trace or an argument vector; a value's memory is wiped when it is dropped.
 
+mod aws;
 mod command;
 mod config;
 mod document;

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use crate::aws::{Aws, Secret};
 use crate::command::{self, DEADLINE};
 use crate::config::Config;
 use crate::embedded::{Embedded, Listing, Rekeyed};
@@ -18,6 +19,7 @@ use crate::value::{MAX_VALUE_BYTES, SecretValue};
 /// The stores of a project. Opening it contacts none of them and reads no key.
 #[derive(Debug)]
 pub struct Stores {
+    aws: Aws,
     embedded: Embedded,
 }
 
@@ -37,6 +39,7 @@ impl Stores {
     #[must_use]
     pub fn with(project: &Path, config: Config, surroundings: Surroundings) -> Self {
         Self {
+            aws: Aws::new(config.aws),
             embedded: Embedded::new(project.to_owned(), config.age, surroundings),
         }
     }
@@ -45,6 +48,16 @@ impl Stores {
     /// a command and a variable have no version but that of their value, so these are read.
     pub async fn versions(&self, items: &BTreeSet<Item>) -> BTreeMap<Item, Result<Version, StoreError>> {
         let mut answers = Answers::new();
+        let secrets: BTreeSet<_> = items.iter().filter_map(|item| aws_secret(&item.source)).collect();
+        let found: BTreeMap<_, _> = self.aws.versions(secrets).await.into_iter().collect();
+        for item in items {
+            if let Some(found) = aws_secret(&item.source).and_then(|secret| found.get(&secret)) {
+                answers.insert(
+                    item.clone(),
+                    found.clone().map_err(|problem| StoreError::new(item, problem)),
+                );
+            }
+        }
         let names = items.iter().filter_map(|item| age_name(&item.source)).collect();
         let found: BTreeMap<_, _> = self.embedded.versions(&names).into_iter().collect();
         for item in items {
@@ -59,12 +72,26 @@ impl Stores {
             let version = value.map(|value| fingerprint(&item, value.expose()));
             answers.insert(item, version);
         }
-        answers
+        complete(answers, items.iter())
     }
 
     /// The value of each item, of exactly the version that is wanted; [`Problem::Moved`] where there is another by now.
     pub async fn values(&self, wanted: &BTreeMap<Item, Version>) -> BTreeMap<Item, Result<SecretValue, StoreError>> {
         let mut answers = Answers::new();
+        let secrets: BTreeSet<_> = wanted
+            .iter()
+            .filter_map(|(item, version)| Some((aws_secret(&item.source)?, version.clone())))
+            .collect();
+        let secrets: Vec<_> = secrets.into_iter().collect();
+        let found = self.aws.values(&secrets).await;
+        for ((secret, version), value) in secrets.iter().zip(found) {
+            let of_this = wanted
+                .iter()
+                .filter(|(item, of)| aws_secret(&item.source).as_ref() == Some(secret) && *of == version);
+            for (item, _) in of_this {
+                answers.insert(item.clone(), part(item, value.as_ref()));
+            }
+        }
         let by_name: BTreeMap<_, _> = wanted
             .iter()
             .filter_map(|(item, version)| Some(((age_name(&item.source)?, version), item)))
@@ -94,7 +121,7 @@ impl Stores {
             });
             answers.insert(item, value);
         }
-        answers
+        complete(answers, wanted.keys())
     }
 
     /// Stores a value as the newest version of an item.
@@ -116,7 +143,7 @@ impl Stores {
                 }),
                 _ if item.key.is_some() => Err(Problem::PartOnly),
                 Source::Age { name } => self.embedded.put(name, &value),
-                Source::Aws { .. } => Err(Problem::NoAnswer),
+                Source::Aws { id, stage, region } => self.aws.put(&secret(id, stage, region), &value).await,
             }
         };
         put.await.map_err(|problem| StoreError::new(item, problem))
@@ -192,6 +219,30 @@ impl Stores {
             }
         }
         answers
+    }
+}
+
+/// An answer for every item, also where a store has said nothing.
+fn complete<'a, T>(mut answers: Answers<T>, items: impl Iterator<Item = &'a Item>) -> Answers<T> {
+    for item in items {
+        let silent = || Err(StoreError::new(item, Problem::NoAnswer));
+        answers.entry(item.clone()).or_insert_with(silent);
+    }
+    answers
+}
+
+fn aws_secret(source: &Source) -> Option<Secret> {
+    match source {
+        Source::Aws { id, stage, region } => Some(secret(id, stage, region)),
+        Source::Age { .. } | Source::Command { .. } | Source::Environment { .. } => None,
+    }
+}
+
+fn secret(id: &str, stage: &Option<String>, region: &Option<String>) -> Secret {
+    Secret {
+        id: id.to_owned(),
+        stage: stage.clone(),
+        region: region.clone(),
     }
 }
 

@@ -1,0 +1,125 @@
+//! AWS for tests: moto behind a strict door (`stand_in/server.py`), in a process of its own on the loopback.
+
+use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+/// A running server, which ends when this is dropped.
+pub(crate) struct StandIn {
+    child: Child,
+    pub(crate) port: u16,
+}
+
+impl StandIn {
+    pub(crate) fn start() -> Self {
+        let mut child = Command::new(python())
+            .arg(here().join("server.py"))
+            .env("AWS_DEFAULT_REGION", "eu-central-1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        let port = line
+            .trim()
+            .parse()
+            .unwrap_or_else(|_| panic!("the stand-in for AWS does not start: {line:?}"));
+        Self { child, port }
+    }
+}
+
+impl Drop for StandIn {
+    fn drop(&mut self) {
+        // It ends of it: its standard input is at its end.
+        drop(self.child.stdin.take());
+        self.child.wait().unwrap();
+    }
+}
+
+/// The way to the server that `scene` has started.
+#[derive(Clone)]
+pub(crate) struct Control {
+    pub(crate) port: u16,
+}
+
+impl Control {
+    pub(crate) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Lets the next calls of an operation fail; with an id, only those for that secret.
+    pub(crate) fn fail(&self, operation: &str, id: Option<&str>, code: &str, message: &str, times: u32) {
+        let what = json!({ "operation": operation, "id": id, "code": code, "message": message, "times": times });
+        self.ask("POST", "/_test/fail", &what.to_string());
+    }
+
+    /// The operations called since the last time this was asked, with how many secrets each was about.
+    pub(crate) fn calls(&self) -> Vec<(String, usize)> {
+        let calls = self.ask("GET", "/_test/calls", "");
+        let calls: Vec<_> = calls.as_array().unwrap().clone();
+        let call = |call: &Value| {
+            (
+                call["operation"].as_str().unwrap().to_owned(),
+                call["ids"].as_array().unwrap().len(),
+            )
+        };
+        calls.iter().map(call).collect()
+    }
+
+    fn ask(&self, method: &str, path: &str, body: &str) -> Value {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        let length = body.len();
+        let request = format!("{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        serde_json::from_str(body).unwrap()
+    }
+}
+
+fn here() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores/stand_in")
+}
+
+/// Python with moto: made once for each list of requirements, below the target directory.
+fn python() -> PathBuf {
+    let requirements = here().join("requirements.txt");
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join("stand-in");
+    fs::create_dir_all(&place).unwrap();
+    // Tests run at once, each in a process of its own.
+    let lock = File::create(place.join("lock")).unwrap();
+    lock.lock().unwrap();
+    let stamp = place.join("requirements.txt");
+    let wanted = fs::read(&requirements).unwrap();
+    let python = place.join("venv/bin/python");
+    if !fs::read(&stamp).is_ok_and(|made| made == wanted) {
+        run(Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(place.join("venv")));
+        run(Command::new(&python)
+            .args(["-m", "pip", "-q", "--disable-pip-version-check", "install", "-r"])
+            .arg(&requirements));
+        fs::write(&stamp, wanted).unwrap();
+    }
+    python
+}
+
+fn run(command: &mut Command) {
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("{command:?}: {error}; tests/run installs it"));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
