@@ -5,6 +5,7 @@
 pub mod config;
 pub mod model;
 pub mod plan;
+pub mod redact;
 #[cfg(feature = "language")]
 pub mod resolve;
 pub mod wire;
