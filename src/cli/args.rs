@@ -9,8 +9,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
 
+mod care;
 mod records;
 
+pub use care::Doctor;
 pub use records::{DiffGenerations, Forget, Generations, Rollback};
 
 const ABOUT: &str = "Bring Linux hosts to the state that files describe, over SSH";
@@ -188,6 +190,8 @@ pub enum Command {
     Why(Why),
     /// Show how hosts stand: last apply, failed units, probes
     Status(Status),
+    /// Look for what is wrong with hosts, and say what to do
+    Doctor(Doctor),
     /// Run one command on hosts
     Exec(Exec),
     /// Watch an apply that goes on on a host, after a lost connection or Ctrl-C

@@ -5,7 +5,8 @@
 pub enum Exit {
     /// There was nothing to do, or all of it was done.
     Done,
-    /// Changes are pending, or a host drifted. Only with `--detailed-exitcode`.
+    /// Changes are pending, or a host drifted; only with `--detailed-exitcode`. Or `doctor` found nothing worse than warnings,
+    /// or could not look at everything.
     Changes,
     /// Somebody else applies to a host; nothing was changed there.
     Locked,
@@ -64,7 +65,9 @@ impl Exit {
         match self {
             Self::Done => "nothing to do, or all of it done",
             Self::Refused => "refused before anything was touched: bad files, no host selected, a blocker, your \"no\"",
-            Self::Changes => "changes are pending or a host drifted (only with --detailed-exitcode)",
+            Self::Changes => {
+                "changes are pending or a host drifted (only with --detailed-exitcode); doctor: only warnings, or not all was seen"
+            }
             Self::Failed => "something failed on a host; what was done before it stays, and is recorded there",
             Self::Unreachable => "a host could not be reached, or how its run ended could not be learnt",
             Self::Stale => "a plan was made for what a host no longer is; nothing was changed there",

@@ -6,6 +6,7 @@ mod attach;
 mod check;
 mod completions;
 mod diff;
+mod doctor;
 mod drift;
 mod exec;
 mod explain;
@@ -51,6 +52,7 @@ pub async fn run(cli: Cli, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
         Command::Show(args) => show::run(root, &args, ui),
         Command::Why(args) => why::run(root, &args, ui),
         Command::Status(args) => status::run(root, &args, ui, stop).await,
+        Command::Doctor(args) => doctor::run(root, &args, ui, stop).await,
         Command::Exec(args) => exec::run(root, args, ui, stop).await,
         Command::Attach(args) => attach::run(root, &args, ui, stop).await,
         Command::Generations(args) => generations::run(root, &args, ui, stop).await,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use provision_core::model::{Connection, Desired, HostName, Observed, UnitName};
+use provision_core::doctor::Trip;
+use provision_core::model::{Connection, Desired, Examination, Examine, HostName, Observed, UnitName};
 use provision_core::wire::{Request, Response, StatusReport};
 
 use super::session::Session;
@@ -56,6 +57,34 @@ pub(super) async fn status<T>(
     Ok(report)
 }
 
+/// What an examination found, and when it was asked for and had.
+pub(super) async fn examine<T>(
+    host: &HostName,
+    connection: &Connection,
+    asked: Examine,
+    channel: &Channel<T>,
+) -> Result<(Examination, Trip), ReachError> {
+    let requests = [Request::Examine(asked)];
+    let (mut session, transport) = talk(host, connection, &requests, &reads(), channel).await?;
+    let examination = match session.answer_within(LOOK).await? {
+        Response::Examined(examination) => *examination,
+        other => return Err(unexpected(&other)),
+    };
+    let trip = Trip {
+        sent: since_1970(session.asked()),
+        received: since_1970(SystemTime::now()),
+    };
+    drop(session);
+    transport.close().await;
+    Ok((examination, trip))
+}
+
+/// Milliseconds since 1970.
+fn since_1970(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Whether the host took a request up, where that changes nothing.
 pub(super) fn reads() -> AtomicBool {
     AtomicBool::new(false)
@@ -87,6 +116,8 @@ pub(super) fn unexpected(response: &Response) -> ReachError {
         Response::Observed(_) => "an observation",
         Response::Event { .. } => "an event",
         Response::Status(_) => "a status",
+        Response::Examined(_) => "an examination",
+        Response::Listening(_) => "who listens",
         Response::History(_) => "generations",
         Response::Past(_) => "a generation",
         Response::Contents(_) => "contents",

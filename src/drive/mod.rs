@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use provision_core::model::{Connection, Desired, Digest, HostName, Observed, Plan, UnitName};
+use provision_core::doctor::Trip;
+use provision_core::model::{Connection, Desired, Digest, Examination, Examine, HostName, Observed, Plan, UnitName};
 use provision_core::wire::StatusReport;
 use tokio::sync::{Semaphore, mpsc};
 
@@ -138,6 +139,27 @@ pub fn status(
             let units = units.into_iter().collect();
             tokio::select! {
                 report = look::status(&target.host, &target.connection, units, &channel) => report,
+                () = channel.stop.wait() => Err(stopped()),
+            }
+        },
+    )
+}
+
+/// Examines hosts, each with what is asked for beyond what every host is examined for. Reads only.
+#[must_use]
+pub fn examine(
+    targets: Vec<(Target, Examine)>,
+    options: &Options,
+    stop: &Stop,
+) -> Events<Result<(Examination, Trip), ReachError>> {
+    each(
+        targets,
+        options,
+        stop,
+        |(target, _)| target.host.clone(),
+        |(target, asked), channel| async move {
+            tokio::select! {
+                found = look::examine(&target.host, &target.connection, asked, &channel) => found,
                 () = channel.stop.wait() => Err(stopped()),
             }
         },

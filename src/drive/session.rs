@@ -2,7 +2,7 @@
 //! It asks what it is told to ask and judges no answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use provision_core::wire::{Decoder, FrameKind, Request, Response, encode, encode_message};
 
@@ -20,6 +20,7 @@ const UPLOAD: Duration = Duration::from_secs(300);
 pub(super) struct Session {
     output: Output,
     decoder: Decoder,
+    asked: SystemTime,
 }
 
 impl Session {
@@ -83,6 +84,7 @@ impl Session {
         let mut session = Self {
             output,
             decoder: Decoder::default(),
+            asked: SystemTime::now(),
         };
         let taken_before = taken.swap(true, Ordering::Relaxed);
         // An agent that is missing, or refuses, stops reading: its answer says more than the failed write.
@@ -162,6 +164,11 @@ impl Session {
             Err(Broken::Silent) => Err(ReachError::new(ReachStage::Session, "the agent ended without a word")),
             Err(Broken::Failed(error)) => Err(error),
         }
+    }
+
+    /// When the requests were sent: the clock had this reading just before.
+    pub(super) const fn asked(&self) -> SystemTime {
+        self.asked
     }
 
     /// As [`Self::answer`], within a time.

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use provision_core::config::{Sort, fields};
 use provision_core::model::{
-    Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, Resource, ResourceId,
+    Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, PortClaim, Resource, ResourceId,
     SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretValueRef, Source, Spec,
 };
 use serde_json::{Map, Value, json};
@@ -40,6 +40,7 @@ pub fn flat(desired: &Desired) -> String {
             [("type", instance_type), ("region", region), ("image", image)],
         ),
     }
+    ports(&mut text, &desired.ports);
     // The files that keep kernel parameters follow from them.
     let kept: BTreeSet<&ResourceId> = desired.resources.values().filter_map(keeper).collect();
     for (id, resource) in &desired.resources {
@@ -61,6 +62,31 @@ pub fn flat(desired: &Desired) -> String {
         table(&mut text, &format!("secrets.{}", quoted(name)), &keys);
     }
     text
+}
+
+/// Claims of ports, each under a name of its own: two modules may call theirs alike.
+fn ports(text: &mut String, claims: &[PortClaim]) {
+    let mut written = BTreeSet::new();
+    let mut names = BTreeSet::new();
+    for claim in claims {
+        if !written.insert((claim.port, claim.tcp, &claim.address)) {
+            continue;
+        }
+        let mut name = claim.name.clone();
+        let mut number = 1;
+        while !names.insert(name.clone()) {
+            number += 1;
+            name = format!("{}-{number}", claim.name);
+        }
+        let keys = [
+            ("port", json!(claim.port)),
+            ("protocol", if claim.tcp { Value::Null } else { json!("udp") }),
+            ("address", json!(claim.address)),
+        ];
+        let keys = keys.into_iter().filter(|(_, value)| !value.is_null());
+        let keys = Map::from_iter(keys.map(|(key, value)| (key.to_owned(), value)));
+        table(text, &format!("ports.{}", quoted(&literal(&name))), &keys);
+    }
 }
 
 /// Where kernel parameters are kept (sysctl.d(5)), and the host's name (hostname(5)).
@@ -389,7 +415,7 @@ mod tests {
         files
     }
 
-    /// The same without the places where things are written.
+    /// The same without the places where things are written, and without whose a port is: in one file all is the host's.
     fn unplaced(mut host: Desired) -> Desired {
         for resource in host.resources.values_mut() {
             resource.origin = Origin {
@@ -398,6 +424,14 @@ mod tests {
                 column: 0,
             };
         }
+        for claim in &mut host.ports {
+            claim.units.clear();
+            claim.name.clear();
+            claim.by.clear();
+        }
+        host.ports
+            .sort_by_key(|claim| (claim.port, claim.tcp, claim.address.clone()));
+        host.ports.dedup();
         host
     }
 

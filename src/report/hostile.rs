@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use provision_core::doctor::{Check, Diagnosis, Finding, Severity, Trouble, Unknown};
 use provision_core::model::{
     Action, Blocker, Connection, Desired, Digest, DiskUse, Fact, FieldChange, Generation, GenerationCounts, History,
     Holder, HostFacts, HostText, Kind, Moved, Origin, Outcome, Past, Plan, ProbeState, Reason, Receipt, Resource,
@@ -12,8 +13,8 @@ use provision_core::wire::{StatusReport, UnitReport};
 
 use super::plan::PlanView;
 use super::{
-    Palette, comparison, drift, error, event_json, exec, forget, history, json, plan, plan_json, progress, recap,
-    rollback, sample, show, status,
+    Palette, comparison, doctor, drift, error, event_json, exec, forget, history, json, plan, plan_json, progress,
+    recap, rollback, sample, show, status,
 };
 use crate::cli::exit::Exit;
 use crate::drive::{ReachError, ReachStage};
@@ -96,6 +97,24 @@ fn hostile_plan(text: &str) -> Plan {
     });
     plan.machine_id = text.into();
     plan
+}
+
+fn diagnosis(text: &str) -> Diagnosis {
+    Diagnosis {
+        findings: vec![Finding {
+            trouble: Trouble::UnitFailed,
+            severity: Severity::Problem,
+            subject: text.into(),
+            seen: text.into(),
+            fix: text.into(),
+            lines: vec![text.into()],
+        }],
+        unknown: vec![Unknown {
+            check: Check::Disks,
+            why: text.into(),
+        }],
+        seen: BTreeMap::from([(Check::Units, text.into())]),
+    }
 }
 
 fn step_error(text: &str) -> StepError {
@@ -251,6 +270,7 @@ fn desired(text: &str) -> Desired {
         },
         tags: BTreeSet::from([text.to_owned()]),
         machine: None,
+        ports: Vec::new(),
         resources: BTreeMap::from([(resource.spec.id(), resource)]),
         blobs: BTreeMap::new(),
     }
@@ -332,6 +352,8 @@ fn texts(text: &str) -> Vec<String> {
         show::show_text(&desired(text), true, palette),
         status::status_text(&BTreeMap::from([(host.clone(), Ok(host_status(text)))]), true, palette),
         status::status_text(&BTreeMap::from([(host.clone(), Err(reach(text)))]), true, palette),
+        doctor::doctor_text(&BTreeMap::from([(host.clone(), Ok(diagnosis(text)))]), true, palette),
+        doctor::doctor_text(&BTreeMap::from([(host.clone(), Err(reach(text)))]), true, palette),
     ];
     let (kept, past, remains, differences) = records(text);
     texts.extend([
@@ -374,6 +396,8 @@ fn jsons(text: &str) -> Vec<String> {
         show::show_json(&desired(text)),
         status::status_json(&BTreeMap::from([(host.clone(), Ok(host_status(text)))]), Exit::Done),
         status::status_json(&BTreeMap::from([(host.clone(), Err(reach(text)))]), Exit::Done),
+        doctor::doctor_json(&BTreeMap::from([(host.clone(), Ok(diagnosis(text)))]), Exit::Done),
+        doctor::doctor_json(&BTreeMap::from([(host.clone(), Err(reach(text)))]), Exit::Done),
         exec::end_line(&host, &Ok(ExecEnd::Killed(text.into()))),
         exec::end_line(&host, &Err(reach(text))),
     ];

@@ -4,6 +4,7 @@
 pub mod canonical;
 pub mod comparison;
 pub mod diff;
+pub mod doctor;
 pub mod drift;
 pub mod error;
 pub mod event_json;

@@ -7,7 +7,7 @@ use provision::cli::args::Cli;
 
 use crate::project::Project;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "check",
     "plan",
     "apply",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 23] = [
     "show",
     "why",
     "status",
+    "doctor",
     "exec",
     "attach",
     "generations",

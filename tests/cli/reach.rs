@@ -9,6 +9,7 @@ fn an_unreachable_host_is_4_and_says_why() {
         &["plan"][..],
         &["drift"],
         &["status"],
+        &["doctor"],
         &["apply", "--yes"],
         &["exec", "web-1", "--", "true"],
     ] {
@@ -31,6 +32,15 @@ fn for_programs_every_host_has_its_error() {
         assert_eq!(host["status"], "unreachable");
         assert_eq!(host["error"]["stage"], "connect");
         assert!(host["plan"].is_null());
+    }
+    let json = project.run(&["doctor", "--json"]).expect(4).json();
+    assert_eq!((&json["format_version"], &json["exit_code"]), (&1.into(), &4.into()));
+    for host in json["hosts"].as_array().unwrap() {
+        assert_eq!(host["error"]["stage"], "connect");
+        assert!(
+            host["findings"].is_null() && host["unknown"].is_null(),
+            "nothing is known of it"
+        );
     }
     let lines = project.run(&["apply", "--yes", "--json"]).expect(4).json_lines();
     let outcomes: Vec<_> = lines.iter().filter(|line| line["type"] == "outcome").collect();

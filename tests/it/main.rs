@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod begin;
+mod doctor;
 mod faults;
 mod kinds;
 mod lab;

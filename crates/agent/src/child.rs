@@ -29,6 +29,7 @@ pub(crate) struct Invocation {
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     cwd: PathBuf,
+    user: Option<(u32, u32)>,
     deadline: Duration,
 }
 
@@ -41,6 +42,7 @@ impl Invocation {
             args: Vec::new(),
             env: env.map(|(name, value)| (name.into(), value.into())).into(),
             cwd: "/".into(),
+            user: None,
             deadline,
         }
     }
@@ -62,6 +64,12 @@ impl Invocation {
     /// Sets the working directory.
     pub(crate) fn cwd(mut self, cwd: impl AsRef<Path>) -> Self {
         self.cwd = cwd.as_ref().into();
+        self
+    }
+
+    /// Runs it as this user and group, in no other group.
+    pub(crate) const fn user(mut self, uid: u32, gid: u32) -> Self {
+        self.user = Some((uid, gid));
         self
     }
 
@@ -132,6 +140,10 @@ pub(crate) fn run_bytes(invocation: &Invocation, bytes: &mut dyn FnMut(&[u8])) -
         .stdout(writer.try_clone().map_err(start_error)?)
         .stderr(writer)
         .process_group(0);
+    if let Some((uid, gid)) = invocation.user {
+        // The standard library leaves all other groups where it changes the user.
+        command.uid(uid).gid(gid);
+    }
     let mut child = command.spawn().map_err(start_error)?;
     // The command holds the pipe's writing end; as long as it does, the end of the output is not seen.
     drop(command);

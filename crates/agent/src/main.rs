@@ -5,6 +5,7 @@ mod accounts;
 mod before;
 mod child;
 mod disk;
+mod examine;
 mod execute;
 mod forget;
 mod generations;

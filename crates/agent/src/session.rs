@@ -22,7 +22,7 @@ use crate::secrets::{self, SecretError};
 use crate::staging::{self, StageError};
 use crate::start::{self, StartError};
 use crate::words::chain;
-use crate::{observe, status, systemd};
+use crate::{examine, observe, status, systemd};
 
 /// How long a connection may say nothing. A person may think about a plan for a while; a dead link must not keep us.
 const IDLE: Duration = Duration::from_secs(60 * 60);
@@ -132,6 +132,8 @@ fn answer<W: Write + AsFd>(layout: &Layout, request: Request, answers: &mut Answ
         Request::Hello { .. } => Ok(Next::Continue),
         Request::Observe { specs } => answers.send(&observed(layout, specs)),
         Request::Status { units, run } => answers.send(&status_report(layout, &units, run)),
+        Request::Examine(asked) => answers.send(&Response::Examined(Box::new(examine::examine(layout, &asked)))),
+        Request::Listening => answers.send(&Response::Listening(examine::listening())),
         Request::History => answers.send(&told(generations::history(layout), |history| {
             Response::History(Box::new(history))
         })),

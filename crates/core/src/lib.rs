@@ -3,6 +3,8 @@
 
 #[cfg(feature = "language")]
 pub mod config;
+#[cfg(feature = "language")]
+pub mod doctor;
 pub mod model;
 pub mod plan;
 pub mod redact;

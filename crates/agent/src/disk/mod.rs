@@ -15,4 +15,4 @@ pub(crate) const BLOCK_FILE_BYTES: u64 = 16 << 20;
 
 pub(crate) use inspect::{inspect, read_file};
 pub(crate) use seal::seal_of;
-pub(crate) use write::{Attributes, ValidateError, WriteError, create_file, write_file, write_state};
+pub(crate) use write::{Attributes, ValidateError, WriteError, create_file, is_temp_name, write_file, write_state};

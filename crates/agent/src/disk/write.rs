@@ -370,7 +370,7 @@ fn temp_name() -> io::Result<OsString> {
 }
 
 /// Whether a name is one that [`temp_name`] makes.
-pub(super) fn is_temp_name(name: &[u8]) -> bool {
+pub(crate) fn is_temp_name(name: &[u8]) -> bool {
     name.strip_prefix(TEMP_PREFIX.as_bytes())
         .is_some_and(|digits| digits.len() == 16 && digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
 }

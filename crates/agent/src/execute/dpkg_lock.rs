@@ -1,6 +1,7 @@
 //! Waiting for the locks of dpkg and apt, and saying who holds them. It takes none of them: apt does, right after.
 
 use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
 use provision_core::model::StepError;
@@ -9,7 +10,7 @@ use rustix::process::{Flock, FlockType, fcntl_getlk};
 use super::{Progress, problem};
 
 /// Locked by whoever changes packages, in the order in which apt takes them.
-const LOCKS: [&str; 4] = [
+pub(crate) const LOCKS: [&str; 4] = [
     "/var/lib/dpkg/lock-frontend",
     "/var/lib/dpkg/lock",
     "/var/cache/apt/archives/lock",
@@ -28,7 +29,7 @@ pub(super) fn wait(progress: &mut Progress<'_>) -> Result<(), StepError> {
 fn wait_for(locks: &[&str], patience: Duration, tell: &mut dyn FnMut(&str)) -> Result<(), StepError> {
     let until = Instant::now() + patience;
     let mut told = String::new();
-    while let Some(held) = locks.iter().find_map(|lock| holder(lock)) {
+    while let Some(held) = locks.iter().find_map(|lock| held(lock)) {
         if Instant::now() >= until {
             return Err(StepError {
                 fix: Some("wait for it to end, or see why it does not, then apply again".to_owned()),
@@ -48,19 +49,31 @@ fn wait_for(locks: &[&str], patience: Duration, tell: &mut dyn FnMut(&str)) -> R
 }
 
 /// A lock that somebody holds, in words. One that cannot be asked about is left to apt, which says why.
-fn holder(lock: &str) -> Option<String> {
-    let file = File::open(lock).ok()?;
-    let held = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock)).ok()??;
-    // No pid is told where the holder is in another pid namespace, such as a container's host.
-    let who = held.pid.map_or_else(
+fn held(lock: &str) -> Option<String> {
+    let who = holder(lock).ok()??.map_or_else(
         || "a process that is not visible here".to_owned(),
         |pid| {
-            let pid = pid.as_raw_nonzero();
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
             format!("{} (pid {pid})", name.trim_end())
         },
     );
     Some(format!("the lock {lock}, held by {who}"))
+}
+
+/// Who holds a lock: the process, or `Some(None)` where it is not visible here. A lock file that is not there is free.
+///
+/// # Errors
+/// It cannot be opened, or not be asked about.
+pub(crate) fn holder(lock: &str) -> io::Result<Option<Option<u32>>> {
+    let file = match File::open(lock) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let held = fcntl_getlk(&file, &Flock::from(FlockType::WriteLock))?;
+    // No pid is told where the holder is in another pid namespace, such as a container's host.
+    let pid = |held: Flock| u32::try_from(held.pid?.as_raw_nonzero().get()).ok();
+    Ok(held.map(pid))
 }
 
 #[cfg(test)]

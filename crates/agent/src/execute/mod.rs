@@ -4,7 +4,7 @@
 mod account_tools;
 mod block;
 mod command;
-mod dpkg_lock;
+pub(crate) mod dpkg_lock;
 mod group;
 mod package;
 mod package_lists;

@@ -69,7 +69,7 @@ fn a_set_is_in_memory_with_its_owners_and_goes_without_a_trace() {
         (1234, 4321, 0o440, 1)
     );
     // RAMFS_MAGIC of linux/magic.h: a file system that the kernel never swaps.
-    assert_eq!(rustix::fs::statfs(&run.path("b")).unwrap().f_type, 0x8584_58f6);
+    assert_eq!(rustix::fs::statfs(run.path("b")).unwrap().f_type, 0x8584_58f6);
     let directory = fs::metadata(run.0.link.as_str()).unwrap();
     assert_eq!(
         directory.permissions().mode() & 0o7777,

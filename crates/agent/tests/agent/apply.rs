@@ -416,7 +416,10 @@ fn a_run_goes_on_when_the_connection_is_lost_and_is_attached_to_again() {
     let plan = plans::plan(&host, &waiting());
     let mut session = host.session();
     session.hello();
-    session.send(&Request::Apply(Box::new(plan.clone())));
+    session.send(&Request::Apply {
+        plan: Box::new(plan.clone()),
+        secrets: Default::default(),
+    });
     let seen = loop {
         match session.receive() {
             Some(Response::Event {
@@ -441,7 +444,10 @@ fn a_run_goes_on_when_the_connection_is_lost_and_is_attached_to_again() {
     }
     let mut again = host.session();
     again.hello();
-    again.send(&Request::Apply(Box::new(plan.clone())));
+    again.send(&Request::Apply {
+        plan: Box::new(plan.clone()),
+        secrets: Default::default(),
+    });
     assert!(matches!(again.receive(), Some(Response::Event { number: 0, .. })));
     File::create(host.at("/mnt/go")).unwrap();
     let rest = events(host.attach(plan.id(), seen), seen);

@@ -123,7 +123,10 @@ impl Host {
 
     /// Applies a plan and gives all that was answered.
     pub(crate) fn apply(&self, plan: &Plan) -> Vec<Response> {
-        self.ask(&Request::Apply(Box::new(plan.clone())))
+        self.ask(&Request::Apply {
+            plan: Box::new(plan.clone()),
+            secrets: Default::default(),
+        })
     }
 
     /// Applies a plan that must be taken up, and gives its events.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use provision_core::model::{Fact, PathState, State};
+use provision_core::model::{Examine, Fact, PathState, State};
 use provision_core::wire::{FrameKind, Refusal, Request, Response, encode, encode_message};
 
 use crate::host::{AGENT, Host, Session};
@@ -37,6 +37,17 @@ fn looking_writes_nothing_on_a_host_that_was_never_provisioned() {
         run: None,
     });
     assert!(matches!(session.receive(), Some(Response::Status(_))));
+    session.send(&Request::Examine(Examine::default()));
+    match session.receive() {
+        Some(Response::Examined(examination)) => {
+            // There is no systemd here that could be asked: that is not known, and not "nothing failed".
+            assert!(matches!(examination.units, Fact::Unknown(_)), "{:?}", examination.units);
+            assert!(examination.memory.known().is_some() && examination.began <= examination.ended);
+        }
+        other => panic!("{other:?}"),
+    }
+    session.send(&Request::Listening);
+    assert!(matches!(session.receive(), Some(Response::Listening(Fact::Known(_)))));
     assert!(session.end().success());
     assert_eq!(host.snapshot(), before);
     assert!(!host.state("").exists());
@@ -91,7 +102,16 @@ fn a_plan_that_is_cut_anywhere_is_not_applied() {
     let mut sequence = 0;
     let mut bytes = encode_message(&Request::Hello { nonce: 1 }, &mut sequence).unwrap();
     let hello = bytes.len();
-    bytes.extend(encode_message(&Request::Apply(Box::new(plan)), &mut sequence).unwrap());
+    bytes.extend(
+        encode_message(
+            &Request::Apply {
+                plan: Box::new(plan),
+                secrets: Default::default(),
+            },
+            &mut sequence,
+        )
+        .unwrap(),
+    );
     let step = (bytes.len() - hello) / 20;
     for cut in (0..bytes.len())
         .step_by(step)

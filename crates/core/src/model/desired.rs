@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Machine, Resource, ResourceId};
+use super::{Digest, Machine, PortClaim, Resource, ResourceId};
 
 /// A host's name: the name of its file in `hosts/` without `.toml`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -139,6 +139,9 @@ pub struct Desired {
     pub tags: BTreeSet<String>,
     /// The cloud server under it, where one is declared.
     pub machine: Option<Machine>,
+    /// The ports that it says are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<PortClaim>,
     /// Everything it should have.
     pub resources: BTreeMap<ResourceId, Resource>,
     /// The content of its files, by digest.

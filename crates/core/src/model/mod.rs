@@ -5,6 +5,7 @@ mod block;
 mod command;
 mod desired;
 mod digest;
+mod examination;
 mod fact;
 mod generation;
 mod group;
@@ -34,6 +35,10 @@ pub use block::{BlockSpec, BlockState, BrokenBlock, block_name, find_block, is_r
 pub use command::{CommandSpec, CommandState, Guard};
 pub use desired::{Blob, Connection, Desired, HostName, InvalidHostName};
 pub use digest::{Digest, InvalidDigest};
+pub use examination::{
+    Disk, Examination, Examine, FailedUnit, HeldLock, Inotify, Kill, Leftover, Listener, Memory, OutOfMemory, Outdated,
+    PortClaim, Process, Space, TimeKeeping, Watcher,
+};
 pub use fact::Fact;
 pub use generation::{DiskUse, Generation, GenerationCounts, History, Past};
 pub use group::{GroupSpec, GroupState};

@@ -147,6 +147,7 @@ fn desired(specs: Vec<(Spec, Vec<Dependency>)>) -> Desired {
         connection: Connection::Local,
         tags: BTreeSet::new(),
         machine: None,
+        ports: Vec::new(),
         resources: resources.collect(),
         blobs: BTreeMap::new(),
     }

@@ -1,11 +1,12 @@
 //! The ports that a host's modules, groups and own file say are taken: no two may be one. Who really listens is the
 //! host's business.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{
     Node, PortClaim, Protocol, Reported, Span, Value, finding, is_template, port_from_text, port_twice,
 };
+use crate::model::{self, UnitName};
 
 use super::render::{Renderer, Scope, Written};
 use super::trace::By;
@@ -22,11 +23,14 @@ struct Claim {
     own: Option<String>,
 }
 
-/// Evaluates all claims, each file's with its scope; reports those that clash.
+/// Evaluates all claims, each file's with its scope, and gives each with the units that its file declares; reports those
+/// that clash.
 pub(super) fn find<'a, S: std::ops::Deref<Target = Scope> + 'a>(
     files: impl Iterator<Item = (&'a [PortClaim], &'a S)>,
+    units: &BTreeMap<usize, BTreeSet<UnitName>>,
     renderer: &mut Renderer<'_>,
-) -> Result<(), Reported> {
+) -> Result<Vec<model::PortClaim>, Reported> {
+    let mut all = Vec::new();
     let mut taken: BTreeMap<(u16, Protocol), Vec<Claim>> = BTreeMap::new();
     let mut result = Ok(());
     for (number, (claims, scope)) in files.enumerate() {
@@ -34,6 +38,14 @@ pub(super) fn find<'a, S: std::ops::Deref<Target = Scope> + 'a>(
             match evaluate(claim, number, scope, renderer) {
                 Ok(ports) => {
                     for (port, claim_of_port) in ports {
+                        all.push(model::PortClaim {
+                            port,
+                            tcp: claim.protocol == Protocol::Tcp,
+                            address: claim_of_port.address.clone(),
+                            name: claim.name.value.clone(),
+                            by: claim_of_port.who.clone(),
+                            units: units.get(&number).cloned().unwrap_or_default(),
+                        });
                         let claims = taken.entry((port, claim.protocol)).or_default();
                         claims.push(claim_of_port);
                     }
@@ -53,7 +65,8 @@ pub(super) fn find<'a, S: std::ops::Deref<Target = Scope> + 'a>(
             }
         }
     }
-    result
+    all.sort_by(|a, b| (a.port, &a.by, &a.address).cmp(&(b.port, &b.by, &b.address)));
+    result.map(|()| all)
 }
 
 fn clash(first: &Claim, second: &Claim) -> bool {

@@ -1,10 +1,10 @@
 //! The resources of one host as they come in from its modules and its own file: equal ones become one, different ones
 //! of one name a finding. What depends on what comes later.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Code, Diagnostic, Span, Spanned};
-use crate::model::{Blob, Content, DependencyReason, Digest, Kind, OnRemoval, ResourceId, Spec};
+use crate::model::{Blob, Content, DependencyReason, Digest, Kind, OnRemoval, ResourceId, Spec, UnitName};
 
 /// A dependency that the configuration writes down.
 #[derive(Clone, Debug)]
@@ -39,6 +39,10 @@ pub(super) struct Declarations {
     pub(super) current: usize,
     /// Whose file it is in.
     pub(super) whose: Whose,
+    /// The number of that file.
+    pub(super) file: usize,
+    /// The units that each file declares, by its number.
+    pub(super) units: BTreeMap<usize, BTreeSet<UnitName>>,
 }
 
 /// How strong a declaration is.
@@ -80,6 +84,9 @@ impl Declarations {
     ) {
         let id = spec.id();
         self.note(&id);
+        if let Spec::Unit(unit) = &spec {
+            self.units.entry(self.file).or_default().insert(unit.name.clone());
+        }
         let declared = Declared {
             spec,
             span,

@@ -89,6 +89,7 @@ fn with_modules(
         if renderer.secret_paths.is_none() && turn(declaration) == Turn::Others {
             renderer.secret_paths = Some(secrets::paths(&declarations, &host.secrets));
         }
+        declarations.file = file.number;
         let repeated = repeat::each(declaration, &file.scope, renderer, |scope, renderer| {
             declarations.current = renderer.note(declaration, scope, locals);
             let mut reader = Reader {
@@ -105,7 +106,8 @@ fn with_modules(
     let made = declarations.made.take();
     kind::finish(&mut declarations, renderer.found);
     let secrets = secrets::finish(&mut declarations, host, renderer.found);
-    let claims = claims::find(files.all.iter().map(|file| (file.ports, &file.scope)), renderer);
+    let ports = files.all.iter().map(|file| (file.ports, &file.scope));
+    let claims = claims::find(ports, &declarations.units, renderer);
     if let Some(trace) = &mut renderer.trace {
         trace.read = true;
         trace.made = made.unwrap_or_default();
@@ -124,7 +126,8 @@ fn with_modules(
     check::numbers(&declarations, renderer.found);
     check::units(&declarations, renderer.found);
     // References to a resource that could not be read would be reported as references to nothing.
-    if failed || broken || !complete || claims.is_err() {
+    let Ok(ports) = claims else { return None };
+    if failed || broken || !complete {
         return None;
     }
     let mut dependencies = dependencies::find(&declarations, renderer.found);
@@ -159,6 +162,7 @@ fn with_modules(
         connection: host.connection.clone(),
         tags: host.tags.clone(),
         machine: host.machine.clone(),
+        ports,
         resources,
         blobs: declarations.blobs,
     };
@@ -177,6 +181,7 @@ fn see_instances(uses: &Uses<'_>, scopes: &mut [Scope]) {
 
 /// A file with resources in it, on behalf of one host.
 struct File<'a> {
+    number: usize,
     whose: Whose,
     scope: Cow<'a, Scope>,
     resources: &'a [Declaration],
@@ -193,6 +198,7 @@ impl<'a> Files<'a> {
         let mut all = Vec::new();
         for (used, scope) in uses.all.iter().zip(scopes) {
             all.push(File {
+                number: all.len(),
                 whose: Whose::Module,
                 scope: Cow::Borrowed(scope),
                 resources: &used.module.resources,
@@ -209,6 +215,7 @@ impl<'a> Files<'a> {
         };
         for group in &imported.groups {
             all.push(File {
+                number: all.len(),
                 whose: Whose::Group,
                 scope: own(By::Group(group.tag.clone())),
                 resources: &group.resources,
@@ -216,6 +223,7 @@ impl<'a> Files<'a> {
             });
         }
         all.push(File {
+            number: all.len(),
             whose: Whose::Host,
             scope: own(By::Host),
             resources: &host.resources,

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SecretBytes;
 use crate::model::{
-    Blob, Digest, History, Holder, HostFacts, HostText, Observed, Past, Plan, RunEvent, RunPhase, RunSummary, Spec,
-    UnitName,
+    Blob, Digest, Examination, Examine, Fact, History, Holder, HostFacts, HostText, Listener, Observed, Past, Plan,
+    RunEvent, RunPhase, RunSummary, Spec, UnitName,
 };
 
 /// What the controller asks.
@@ -48,6 +48,10 @@ pub enum Request {
         /// The run to tell of, by its plan; `None` is the newest one.
         run: Option<Digest>,
     },
+    /// Look for what is wrong with the host, beyond its resources. Answered by [`Response::Examined`].
+    Examine(Examine),
+    /// Tell who listens on which ports. Answered by [`Response::Listening`].
+    Listening,
     /// Tell of the generations that are kept. Answered by [`Response::History`].
     History,
     /// Tell of one generation. Answered by [`Response::Past`], or by [`Refusal::NoSuchGeneration`].
@@ -160,6 +164,10 @@ pub enum Response {
     },
     /// To [`Request::Status`].
     Status(Box<StatusReport>),
+    /// To [`Request::Examine`].
+    Examined(Box<Examination>),
+    /// To [`Request::Listening`].
+    Listening(Fact<Vec<Listener>>),
     /// To [`Request::History`].
     History(Box<History>),
     /// To [`Request::Past`] and [`Request::Return`].

@@ -58,6 +58,7 @@ pub fn rollback(
         connection: connection.clone(),
         tags: BTreeSet::new(),
         machine: None,
+        ports: Vec::new(),
         resources: resources(past, newest, observed),
         blobs: contents.clone(),
     };

@@ -227,6 +227,7 @@ fn desired(specs: impl Iterator<Item = Spec>) -> Desired {
         connection,
         tags: BTreeSet::new(),
         machine: None,
+        ports: Vec::new(),
         resources: specs.map(|spec| (spec.id(), resource(spec))).collect(),
         blobs: BTreeMap::new(),
     }
