@@ -347,7 +347,7 @@ impl Rehearsal<'_> {
 fn by_hand(desired: &Desired) -> Option<(ResourceId, String)> {
     // Validated files (sudoers, sshd) and units' texts could break the throwaway host instead of making it drift.
     let file = desired.resources.values().find_map(|resource| match &resource.spec {
-        Spec::File(file) if file.validate.is_none() && !file.sensitive => {
+        Spec::File(file) if file.validate.is_none() && file.is_shown() => {
             let path = file.path.as_str();
             (!path.starts_with("/etc/systemd/") && !path.starts_with("/etc/ssh/")).then(|| {
                 let line = format!("echo '# changed by hand' >> {}", crate::transport::quote(&[path]));

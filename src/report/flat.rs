@@ -1,13 +1,15 @@
 //! A host written out as one host file, without modules, options and templates: what is left when everything is worked
 //! out. Read again, it is the same host; where each part came from is [`super::why`]'s to tell.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod secret;
+
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use provision_core::config::{Sort, fields};
 use provision_core::model::{
     Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, PortClaim, Resource, ResourceId,
-    SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretValueRef, Source, Spec,
+    Source, Spec,
 };
 use serde_json::{Map, Value, json};
 
@@ -17,7 +19,7 @@ pub fn flat(desired: &Desired) -> String {
     let mut text = String::new();
     let mut host = connection(&desired.connection);
     host.insert("tags".to_owned(), json!(desired.tags));
-    secret_settings(desired, &mut host);
+    secret::settings(desired, &mut host);
     table(&mut text, "host", &host);
     match &desired.machine {
         None => {}
@@ -56,9 +58,9 @@ pub fn flat(desired: &Desired) -> String {
         }
         table(&mut text, &name, &keys);
     }
-    for (name, value) in only_in_texts(desired) {
+    for (name, value) in secret::only_in_texts(desired) {
         let mut keys = Map::from_iter([("deliver".to_owned(), json!(false))]);
-        item(&value.item, &mut |key, value| drop(keys.insert(key.to_owned(), value)));
+        secret::item(&value.item, &mut |key, value| drop(keys.insert(key.to_owned(), value)));
         table(&mut text, &format!("secrets.{}", quoted(name)), &keys);
     }
     text
@@ -146,11 +148,15 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
             }
         }
     }
+    if matches!(&resource.spec, Spec::File(file) if file.private) {
+        // To say that it is no secret would be to let it be shown.
+        written.remove("sensitive");
+    }
     let mut put = |key: &str, value: Value| drop(written.insert(key.to_owned(), value));
     let duration = |millis: Millis| json!(millis.to_string());
     match &resource.spec {
         Spec::File(file) => {
-            let (key, value) = content(desired, &file.content, file.sensitive);
+            let (key, value) = content(desired, &file.content, !file.is_shown());
             put(key, value);
         }
         Spec::Package(package) => put("version", version(&json!(package.want))),
@@ -190,7 +196,7 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
                 put("env", json!(env));
             }
         },
-        Spec::Secret(secret) => secret_content(secret, &mut put),
+        Spec::Secret(secret) => secret::content(secret, &mut put),
         Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Block(_) | Spec::Symlink(_) | Spec::Switch(_) => {}
     }
     if resource.on_removal != OnRemoval::default() {
@@ -234,81 +240,8 @@ fn flatten(variant: Value, put: &mut dyn FnMut(&str, Value)) {
     }
 }
 
-/// Where a host's secrets lie and what becomes of them, where it has any.
-fn secret_settings(desired: &Desired, host: &mut Map<String, Value>) {
-    if let Some(secret) = secrets(desired).next() {
-        host.insert("secrets_directory".to_owned(), json!(secret.directory));
-        host.insert("secrets_after_reboot".to_owned(), json!(secret.after_reboot));
-    }
-}
-
-fn secrets(desired: &Desired) -> impl Iterator<Item = &SecretSpec> {
-    desired.resources.values().filter_map(|resource| match &resource.spec {
-        Spec::Secret(secret) => Some(secret),
-        _ => None,
-    })
-}
-
-/// The secrets that have no file and that texts of others have in them.
-fn only_in_texts(desired: &Desired) -> BTreeMap<&str, &SecretValueRef> {
-    let mut all = BTreeMap::new();
-    for secret in secrets(desired) {
-        let SecretContent::Rendered(parts) = &secret.content else {
-            continue;
-        };
-        for part in parts {
-            if let SecretPart::Secret { name, value, .. } = part
-                && !desired
-                    .resources
-                    .contains_key(&ResourceId::new(Kind::Secret, name.as_str()))
-            {
-                all.insert(name.as_str(), value);
-            }
-        }
-    }
-    all
-}
-
-fn secret_content(secret: &SecretSpec, put: &mut dyn FnMut(&str, Value)) {
-    match &secret.content {
-        SecretContent::Value(value) => {
-            item(&value.item, put);
-            put("trim", json!(value.trim));
-        }
-        SecretContent::Rendered(parts) => {
-            let parts = parts.iter().map(|part| match part {
-                SecretPart::Text(text) => text.clone(),
-                SecretPart::Secret { name, encoding, .. } => {
-                    let encoding = encoding.name();
-                    format!("{OPEN}secret(name='{name}', as='{encoding}'){CLOSE}")
-                }
-            });
-            put("text", json!(parts.collect::<String>()));
-        }
-    }
-}
-
-/// Around what stays a template in a text. Of the private use area: no text means anything by them.
-const OPEN: char = '\u{f0000}';
-const CLOSE: char = '\u{f0001}';
-
-fn item(item: &SecretItem, put: &mut dyn FnMut(&str, Value)) {
-    match &item.source {
-        SecretSource::Project { .. } => {}
-        SecretSource::Aws { id, stage, region } => {
-            put("aws", json!(id));
-            put("stage", json!(stage));
-            put("region", json!(region));
-        }
-        SecretSource::Age { name } => put("age", json!(name)),
-        SecretSource::Command { argv } => put("command", json!(argv)),
-        SecretSource::Environment { variable } => put("env", json!(variable)),
-    }
-    put("key", json!(item.key));
-}
-
-fn content(desired: &Desired, content: &Content, sensitive: bool) -> (&'static str, Value) {
-    let blob = desired.blobs.get(&content.sha256).filter(|_| !sensitive);
+fn content(desired: &Desired, content: &Content, hidden: bool) -> (&'static str, Value) {
+    let blob = desired.blobs.get(&content.sha256).filter(|_| !hidden);
     match blob.and_then(|blob| std::str::from_utf8(blob.bytes()).ok()) {
         Some(text) => ("text", json!(text)),
         None => ("file", json!(content.sha256.to_string())),
@@ -381,7 +314,7 @@ fn literal(text: &str) -> String {
         }
     }
     literal += rest;
-    literal.replace(OPEN, "{{ ").replace(CLOSE, " }}")
+    literal.replace(secret::OPEN, "{{ ").replace(secret::CLOSE, " }}")
 }
 
 #[cfg(test)]

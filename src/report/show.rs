@@ -121,11 +121,7 @@ fn resource_text(desired: &Desired, resource: &Resource, verbose: bool) -> Strin
 
 /// A file's text, where it may be shown.
 fn shown<'a>(spec: &provision_core::model::FileSpec, bytes: &'a [u8]) -> Option<&'a str> {
-    if spec.sensitive {
-        None
-    } else {
-        std::str::from_utf8(bytes).ok()
-    }
+    std::str::from_utf8(bytes).ok().filter(|_| spec.is_shown())
 }
 
 fn depends(dependency: &Dependency) -> String {
@@ -163,7 +159,9 @@ fn flat(fields: Map<String, Value>) -> Vec<(String, String)> {
         .into_iter()
         .filter_map(|(name, value)| {
             let value = match value {
-                Value::Null | Value::Bool(false) if matches!(name.as_str(), "sensitive" | "system") => return None,
+                Value::Null | Value::Bool(false) if matches!(name.as_str(), "sensitive" | "private" | "system") => {
+                    return None;
+                }
                 Value::Null => return None,
                 Value::String(text) => text,
                 Value::Array(items) if items.is_empty() => return None,

@@ -20,7 +20,6 @@ mode = "0750"
 text = "speed = 3\n"
 owner = "robot"
 mode = "0640"
-sensitive = false
 [files."/etc/issue"]
 text = "managed\n"
 [files."/etc/only-one"]
@@ -65,11 +64,9 @@ text = "speed = 5\nlights = 1\n"
 owner = "root"
 group = "games"
 mode = "0604"
-sensitive = false
 [files."/etc/issue"]
 text = "managed\n"
 mode = "0600"
-sensitive = false
 [files."/etc/only-two"]
 text = "two\n"
 [symlinks."/srv/robot/latest"]
@@ -185,7 +182,8 @@ fn generations_are_compared_line_by_line_and_what_is_sensitive_is_neither_kept_n
     let lab = Lab::new();
     let body = |word: &str| {
         format!(
-            "[files.\"/etc/key\"]\ntext = \"{word}-key\\n\"\nmode = \"0600\"\n[files.\"/etc/said\"]\ntext = \"hello\\n{word}\\n\"\n"
+            "[files.\"/etc/key\"]\ntext = \"{word}-key\\n\"\nmode = \"0600\"\nsensitive = true\n\
+             [files.\"/etc/private\"]\ntext = \"{word}-lock\\n\"\nmode = \"0600\"\n[files.\"/etc/said\"]\ntext = \"hello\\n{word}\\n\"\n"
         )
     };
     lab.on_host("echo before > /etc/said");
@@ -199,25 +197,33 @@ fn generations_are_compared_line_by_line_and_what_is_sensitive_is_neither_kept_n
         "-first\n",
         "+second\n",
         "(text not shown: sensitive)",
+        "(text not shown: not for all to read)",
     ] {
         assert!(diff.contains(words), "{words}: {diff}");
     }
     let from_nothing = lab.provision(&["diff", lab.name(), "0", "1"]).expect(0).stdout;
     assert!(from_nothing.contains("+ added    file:/etc/said"), "{from_nothing}");
-    assert!(!diff.contains("-key") && !from_nothing.contains("-key"), "{diff}");
+    assert!(
+        !diff.contains("-key") && !from_nothing.contains("-key") && !diff.contains("-lock"),
+        "{diff}"
+    );
     let json = lab
         .provision(&["diff", lab.name(), "1", "2", "--json"])
         .expect(0)
         .json();
-    assert_eq!(json["differences"][1]["text"]["after"], "hello\nsecond\n");
+    assert_eq!(json["differences"][2]["text"]["after"], "hello\nsecond\n");
 
-    // Of what is sensitive nothing is left below the agent's directory.
+    // Of what is sensitive nothing is left below the agent's directory; what others may not read is there for root alone.
     assert_eq!(lab.on_host("grep -rl second-key /var/lib/provision || true"), "");
+    let kept = lab.on_host("stat -c '%a %U' /var/lib/provision $(grep -rl first-lock /var/lib/provision)");
+    assert_eq!(kept, "700 root\n600 root");
     let plan = lab.provision(&["rollback", lab.name(), "1", "--plan"]).expect(0);
     let words = "file:/etc/key: its content is sensitive, so hosts do not keep it; it stays as it is now";
     assert!(plan.stdout.contains(words), "{}", plan.told());
+    assert!(!plan.stdout.contains("-lock"), "{}", plan.told());
     let _ = lab.provision(&["rollback", lab.name(), "1", "--yes"]).expect(0);
-    assert_eq!(lab.on_host("cat /etc/key /etc/said"), "second-key\nhello\nfirst");
+    let found = lab.on_host("cat /etc/key /etc/private /etc/said; stat -c %a /etc/private");
+    assert_eq!(found, "second-key\nfirst-lock\nhello\nfirst\n600");
 }
 
 #[test]

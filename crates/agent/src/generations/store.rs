@@ -1,5 +1,5 @@
-//! The contents of files that generations can be taken back to, each kept once, under its digest. What is sensitive is never
-//! among them, but for what a person had in its place before. It knows no generation's number.
+//! The contents of files that generations can be taken back to, each kept once, under its digest, for root alone. What is declared
+//! sensitive is never among them, but for what a person had in its place before. It knows no generation's number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

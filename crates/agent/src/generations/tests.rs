@@ -257,6 +257,7 @@ fn file(path: &Path, content: Content, sensitive: bool) -> Spec {
         mode: Mode::from_bits(0o644),
         validate: None,
         sensitive,
+        private: false,
         seed: false,
     })
 }

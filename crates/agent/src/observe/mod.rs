@@ -247,6 +247,7 @@ mod tests {
             mode: Mode::from_bits(0o644),
             validate: None,
             sensitive: false,
+            private: false,
             seed: false,
         })
     }

@@ -13,6 +13,6 @@ pub(super) fn observe(path: &AbsPath, accounts: &Accounts) -> Result<PathState, 
 
 /// What lies where a file should be, with its text where that is for the diff.
 pub(super) fn observe_file(spec: &FileSpec, accounts: &Accounts) -> Result<PathState, String> {
-    disk::inspect(&spec.path, accounts, Some(spec.content), !spec.sensitive && !spec.seed)
+    disk::inspect(&spec.path, accounts, Some(spec.content), spec.is_shown() && !spec.seed)
         .map_err(|error| reason(&error))
 }

@@ -22,6 +22,7 @@ pub(crate) fn file(at: &str, text: &str) -> Spec {
         mode: "0640".parse().unwrap(),
         validate: None,
         sensitive: false,
+        private: false,
         seed: false,
     })
 }

@@ -72,7 +72,7 @@ const FILES: &[Field] = &[
     field(
         "sensitive",
         Shape::Bool,
-        "Keep the content out of diffs; true by default where others may not read it.",
+        "Its content is a secret: it is neither shown nor kept on the host for going back. Where nothing is said, diffs leave out what others may not read.",
     ),
     field(
         "seed",

@@ -137,12 +137,24 @@ pub struct FileSpec {
     /// A command run on the staged copy before it replaces the old file. The argument `{}` is the staged copy's path;
     /// without one the path is added at the end.
     pub validate: Option<Vec<String>>,
-    /// Whether the content is kept out of diffs and reports.
+    /// Whether the content is a secret: never shown, and never kept on the host for going back.
     pub sensitive: bool,
+    /// Whether diffs and reports do not show the content, because others may not read it on the host. Left out of the JSON
+    /// where it does not hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub private: bool,
     /// Whether it is only made where nothing is: what lies there belongs to a person or a program from then on. Left out of
     /// the JSON where it does not hold, so that digests of specifications stay what they were.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub seed: bool,
+}
+
+impl FileSpec {
+    /// Whether diffs and reports may show the content.
+    #[must_use]
+    pub const fn is_shown(&self) -> bool {
+        !self.sensitive && !self.private
+    }
 }
 
 /// A directory as it should be. Entries that are not managed stay.

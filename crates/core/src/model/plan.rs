@@ -128,7 +128,7 @@ pub enum TextChange {
         /// What it gets.
         after: String,
     },
-    /// At least one side is not shown; the word says why: `sensitive`, `binary`, `too long`.
+    /// At least one side is not shown; the word says why: `sensitive`, `not for all to read`, `binary`, `too long`.
     Hidden(String),
 }
 

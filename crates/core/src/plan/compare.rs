@@ -40,7 +40,7 @@ pub fn contents(from: Option<&Receipt>, to: Option<&Receipt>) -> BTreeSet<Digest
     let all = differing(from, to);
     all.flat_map(|(_, from, to)| [file(from), file(to)])
         .flatten()
-        .filter(|spec| !spec.sensitive && spec.content.size <= DIFF_TEXT_BYTES)
+        .filter(|spec| spec.is_shown() && spec.content.size <= DIFF_TEXT_BYTES)
         .map(|spec| spec.content.sha256)
         .collect()
 }
@@ -131,7 +131,7 @@ fn attributes(entry: Option<&Entry>) -> BTreeMap<String, String> {
 fn told(name: &str, value: Value) -> Option<String> {
     match value {
         Value::Null => None,
-        Value::Bool(false) if matches!(name, "sensitive" | "system" | "seed") => None,
+        Value::Bool(false) if matches!(name, "sensitive" | "private" | "system" | "seed") => None,
         Value::String(text) => Some(text),
         Value::Array(items) if items.is_empty() => None,
         Value::Object(fields) if fields.is_empty() => None,
@@ -145,8 +145,8 @@ fn text(from: Option<&FileSpec>, to: Option<&FileSpec>, kept: &BTreeMap<Digest, 
         return None;
     }
     let hidden = |why: &str| Some(TextChange::Hidden(why.to_owned()));
-    if either.clone().any(|spec| spec.sensitive) {
-        return hidden("sensitive");
+    if let Some(why) = either.clone().find_map(super::path::not_shown) {
+        return hidden(why);
     }
     if either.clone().any(|spec| spec.content.size > DIFF_TEXT_BYTES) {
         return hidden("too long");

@@ -178,11 +178,20 @@ pub(super) fn attributes(
     fields
 }
 
+/// Why the content is not shown; `None` where it may be.
+pub(super) const fn not_shown(spec: &FileSpec) -> Option<&'static str> {
+    match (spec.sensitive, spec.private) {
+        (true, _) => Some("sensitive"),
+        (false, true) => Some("not for all to read"),
+        (false, false) => None,
+    }
+}
+
 /// The two sides of the diff; `found` is `None` where the agent did not send the text.
 fn text(spec: &FileSpec, found: Option<&HostText>, blobs: Option<&Blobs>) -> Option<TextChange> {
     let blob = blobs?.get(&spec.content.sha256)?;
-    if spec.sensitive {
-        return Some(TextChange::Hidden("sensitive".into()));
+    if let Some(why) = not_shown(spec) {
+        return Some(TextChange::Hidden(why.into()));
     }
     if spec.content.size > DIFF_TEXT_BYTES {
         return Some(TextChange::Hidden("too long".into()));

@@ -45,6 +45,7 @@ fn file(at: &str, text: &str, mode: &str) -> Spec {
         mode: mode.parse().unwrap(),
         validate: None,
         sensitive: false,
+        private: false,
         seed: false,
     })
 }

@@ -584,6 +584,7 @@ fn declare_file(path: AbsPath, text: String, span: Span, declarations: &mut Decl
         group: "root".to_owned(),
         mode: Mode::from_bits(0o644),
         validate: None,
+        private: false,
         sensitive: false,
         seed: false,
     };

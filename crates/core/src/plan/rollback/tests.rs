@@ -32,6 +32,7 @@ fn file(number: usize, text: &str, mode: &str) -> Spec {
         mode: mode.parse().unwrap(),
         validate: None,
         sensitive: false,
+        private: false,
         seed: false,
     })
 }

@@ -23,6 +23,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let said = reader.said();
     let (owner, group) = owners?;
     let mode = mode?.map_or(MODE, |mode| mode.value);
+    let sensitive = sensitive?;
     let validate: Vec<_> = validate?.into_iter().map(|word| word.value).collect();
     let spec = FileSpec {
         path,
@@ -31,8 +32,9 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         group,
         mode,
         validate: (!validate.is_empty()).then_some(validate),
+        sensitive: sensitive.as_ref().is_some_and(|sensitive| sensitive.value),
         // What others may not read on the host should not be read in a terminal's history either.
-        sensitive: sensitive?.map_or(!mode.others_read(), |sensitive| sensitive.value),
+        private: sensitive.is_none() && !mode.others_read(),
         seed: seed?.is_some_and(|seed| seed.value),
     };
     let span = name.span;

@@ -36,6 +36,7 @@ pub(super) fn resolve(switch: Switch, reader: &mut Reader<'_, '_, '_>) -> Result
             mode: Mode::from_bits(0o644),
             validate: None,
             sensitive: false,
+            private: false,
             seed: false,
         };
         let on = ResourceId::new(Kind::File, file.path.as_str());

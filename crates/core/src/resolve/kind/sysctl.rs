@@ -108,6 +108,7 @@ pub(super) fn finish(declarations: &mut Declarations, found: &mut Vec<Diagnostic
             mode: Mode::from_bits(0o644),
             validate: None,
             sensitive: false,
+            private: false,
             seed: false,
         };
         declarations.declare(Spec::File(spec), span, Vec::new(), found);

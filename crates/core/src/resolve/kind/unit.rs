@@ -42,6 +42,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
             mode: Mode::from_bits(0o644),
             validate: None,
             sensitive: false,
+            private: false,
             seed: false,
         };
         let written = ["text", "file", "template"]
@@ -147,6 +148,7 @@ fn drop_in_files(
             mode: Mode::from_bits(0o644),
             validate: None,
             sensitive: false,
+            private: false,
             seed: false,
         };
         reader.declare(Spec::File(file), span, Vec::new());

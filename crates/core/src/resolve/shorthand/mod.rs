@@ -48,6 +48,7 @@ fn file(path: String, content: Content) -> Result<FileSpec, Reported> {
         mode: Mode::from_bits(0o644),
         validate: None,
         sensitive: false,
+        private: false,
         seed: false,
     })
 }

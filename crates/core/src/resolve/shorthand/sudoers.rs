@@ -15,6 +15,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         validate: Some(["visudo", "-c", "-f", "{}"].map(str::to_owned).to_vec()),
         // It is no secret of ours, and what a change of it permits is for whoever reads the plan to see.
         sensitive: false,
+        private: false,
         ..super::file(format!("/etc/sudoers.d/{}", name.value), content?.ok_or(Reported)?)?
     };
     reader.declare(Spec::File(spec), name.span, said?);
