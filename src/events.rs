@@ -66,6 +66,13 @@ pub enum Progress {
         /// Which try, from 1.
         attempt: u32,
     },
+    /// The steps are over and touched the way in: a new connection is being opened to confirm them.
+    Confirming,
+    /// That did not succeed, and is tried again for as long as the host waits.
+    NotConfirmed {
+        /// Why, as a fragment.
+        problem: String,
+    },
     /// A line that a command of `exec` printed.
     Output {
         /// Where it printed it.
@@ -107,6 +114,21 @@ pub enum HostOutcome {
         /// How many steps were done before.
         done: usize,
         /// The generation that the host recorded, where it could.
+        generation: Option<u64>,
+        /// From the first to the last event of the run, in milliseconds.
+        millis: u64,
+    },
+    /// It touched the way in and was not confirmed: the host has undone it by itself, and recorded that.
+    RolledBack {
+        /// The step that failed, counted from 0, and why, where one did.
+        failed: Option<(usize, StepError)>,
+        /// Why no new connection could confirm it, where one was tried.
+        unconfirmed: Option<ReachError>,
+        /// What could not be undone, each with why.
+        not_undone: BTreeMap<ResourceId, HostText>,
+        /// How many steps were done, and then undone.
+        done: usize,
+        /// The generation that the host recorded.
         generation: Option<u64>,
         /// From the first to the last event of the run, in milliseconds.
         millis: u64,

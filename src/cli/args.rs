@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::exit::Exit;
+use crate::drive::Elsewhere;
 
 mod care;
 mod records;
@@ -154,6 +155,17 @@ pub struct Connect {
     pub timeout: Duration,
 }
 
+/// How a plan is confirmed that touches the way in.
+#[derive(Clone, Debug, Args)]
+pub struct Confirm {
+    /// Where a plan touches the way in: undone by the host itself unless confirmed that long after its last step, such as 60s
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = duration)]
+    pub confirm_within: Duration,
+    /// Where the new connection goes that confirms a plan which moves the way in: [USER@]ADDRESS[:PORT] or :PORT
+    #[arg(long, value_name = "PLACE")]
+    pub confirm_at: Option<Elsewhere>,
+}
+
 /// How changes are shown.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Diff {
@@ -269,7 +281,8 @@ pub struct Plan {
 /// `apply`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The work is done by the host itself and goes on when the connection is lost. Ctrl-C starts no further host, leaves \
+The work is done by the host itself and goes on when the connection is lost. What touches the way in (sshd, keys, users, \
+firewall, network) is undone by the host itself unless a new connection confirms it after the last step. Ctrl-C starts no further host, leaves \
 running ones to finish, and prints the command that watches them again; Ctrl-C twice leaves at once.
 
 Examples:
@@ -286,6 +299,9 @@ pub struct Apply {
     /// How changes are shown.
     #[command(flatten)]
     pub diff: Diff,
+    /// How a plan is confirmed that touches the way in.
+    #[command(flatten)]
+    pub confirm: Confirm,
     /// The narrowing options.
     #[command(flatten)]
     pub narrow: Narrow,

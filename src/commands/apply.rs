@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use provision_core::model::{HostName, Plan};
 
-use super::fleet::options;
+use super::fleet::confirmed_options;
 use super::survey::Survey;
 use super::watch::watch;
 use crate::cli::args::{Apply, Selection};
@@ -54,6 +54,10 @@ pub(super) async fn carry_out(
     ui: &Ui,
     stop: &Stop,
 ) -> Result<Exit, CommandError> {
+    if options.confirm_at.is_some() && work.jobs.len() > 1 {
+        let error = "--confirm-at is one place, and this plan is for several hosts; apply to each alone";
+        return Err(CommandError::refused(error));
+    }
     if !work.jobs.is_empty() && !yes {
         let question = question(&work.jobs);
         // Waiting for an answer must not make Ctrl-C wait as well.
@@ -93,7 +97,7 @@ async fn from_hosts(root: Option<&Path>, args: &Apply, ui: &Ui, stop: &Stop) -> 
     };
     let survey = Survey::take(root, &selection, &args.connect, ui, stop).await?;
     show(&survey.plans(), survey.unreachable(), args, ui);
-    let options = options(&args.connect);
+    let options = confirmed_options(&args.connect, &args.confirm);
     let mut work = Work::default();
     for (host, found) in survey.found {
         match found {
@@ -133,7 +137,7 @@ fn from_file(file: &Path, args: &Apply, ui: &Ui) -> Result<(Work, Options), Comm
     for saved in saved {
         work.add(saved.connection, Arc::new(saved.plan));
     }
-    Ok((work, options(&args.connect)))
+    Ok((work, confirmed_options(&args.connect, &args.confirm)))
 }
 
 impl Work {

@@ -8,10 +8,10 @@ use provision_core::config::{LocalFileError, LocalFiles, Project, Severity, Sour
 use provision_core::model::{Desired, HostName};
 use provision_core::resolve::{Resolution, resolve};
 
-use crate::cli::args::{Connect, Selection};
+use crate::cli::args::{Confirm, Connect, Selection};
 use crate::cli::select::{Inventory, SelectError, select};
 use crate::cli::ui::Ui;
-use crate::drive::{Options, Target};
+use crate::drive::{CONFIRM_WITHIN, Options, Target};
 use crate::load::{self, LocalDirectory, LocalError};
 use crate::report::error::CommandError;
 use crate::report::findings;
@@ -98,6 +98,17 @@ pub(super) const fn options(connect: &Connect) -> Options {
     Options {
         parallel: connect.parallel,
         timeout: connect.timeout,
+        confirm_within: CONFIRM_WITHIN,
+        confirm_at: None,
+    }
+}
+
+/// How hosts are driven that are changed.
+pub(super) fn confirmed_options(connect: &Connect, confirm: &Confirm) -> Options {
+    Options {
+        confirm_within: confirm.confirm_within,
+        confirm_at: confirm.confirm_at.clone(),
+        ..options(connect)
     }
 }
 

@@ -9,7 +9,7 @@ use provision_core::model::{Applier, HostText, secret_items};
 use provision_core::plan::{Rollback, rollback};
 
 use super::apply::{Work, carry_out};
-use super::fleet::options;
+use super::fleet::confirmed_options;
 use super::plan::say_saved;
 use super::records::{answer, find};
 use crate::applier::applier;
@@ -29,7 +29,7 @@ use crate::stop::Stop;
 /// Runs the command.
 pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
     let target = find(root, &args.host, ui)?;
-    let options = options(&args.connect);
+    let options = confirmed_options(&args.connect, &args.confirm);
     let project = load::root(root)?;
     let by = applier(&project);
     let asked = answer(

@@ -1,12 +1,17 @@
 //! Following a run on a host: hands the plan over, reads the journal's events, and comes back after a lost connection.
 //! The host's journal is the verdict: an end that was not read from it is reported as unknown.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use provision_core::model::{Connection, Digest, HostName, HostText, Plan, RunEvent, RunPhase, StepError};
+use provision_core::model::{
+    Connection, Digest, HostName, HostText, Millis, Plan, ResourceId, RunEvent, RunPhase, StepError,
+};
 use provision_core::wire::{Refusal, Request, Response, StatusReport};
 
+use super::confirm;
 use super::look::{millis, talk, unexpected};
 use super::{Channel, ReachError, ReachStage};
 use crate::events::{HostOutcome, Progress, Refused};
@@ -54,6 +59,11 @@ pub(super) async fn follow(
         begun.store(true, Ordering::Relaxed);
     }
     let mut hand_over = matches!(run, Run::Plan(..));
+    let moved = match &channel.options.confirm_at {
+        Some(elsewhere) => elsewhere.of(connection),
+        None => connection.clone(),
+    };
+    let within = u64::try_from(channel.options.confirm_within.as_millis()).unwrap_or(u64::MAX);
     let mut tries = 0;
     let mut lost_since: Option<Instant> = None;
     loop {
@@ -61,6 +71,7 @@ pub(super) async fn follow(
             Run::Plan(plan, secrets) if hand_over => Request::Apply {
                 plan: Box::new((*plan).clone()),
                 secrets: (*secrets).clone(),
+                confirm_within: Millis(within),
             },
             Run::Plan(..) | Run::Before(_) => Request::Attach {
                 plan_id,
@@ -68,7 +79,9 @@ pub(super) async fn follow(
             },
         };
         let before = verdict.events;
-        let error = match watch(host, connection, request, plan_id, &mut verdict, begun, channel).await {
+        // Once the steps are over, the old way in may be gone for good.
+        let way = if verdict.touches { &moved } else { connection };
+        let error = match watch(host, (way, &moved), request, plan_id, &mut verdict, begun, channel).await {
             Ok(Watched::Ended(status)) => return verdict.outcome(plan_id, status.as_deref()),
             Ok(Watched::Refused(Refusal::NoSuchRun)) if matches!(run, Run::Plan(..)) && !hand_over => {
                 // The connection broke before the plan was on the host: nothing has happened there.
@@ -90,7 +103,13 @@ pub(super) async fn follow(
         let pause = PAUSES.get(tries).or(PAUSES.last()).copied().unwrap_or_default();
         let pause = Duration::from_secs(pause);
         let waited = lost_since.get_or_insert_with(Instant::now).elapsed();
-        if waited + pause > channel.options.timeout * PATIENCE {
+        // A host that undoes what has cut us off needs its time before it can be reached again.
+        let undone = if verdict.touches {
+            channel.options.confirm_within
+        } else {
+            Duration::ZERO
+        };
+        if waited + pause > channel.options.timeout * PATIENCE + undone {
             return HostOutcome::Unknown { plan_id, error };
         }
         tokio::time::sleep(pause).await;
@@ -109,7 +128,7 @@ enum Watched {
 
 async fn watch(
     host: &HostName,
-    connection: &Connection,
+    (connection, moved): (&Connection, &Connection),
     request: Request,
     plan_id: Digest,
     verdict: &mut Verdict,
@@ -125,8 +144,20 @@ async fn watch(
     ];
     let (mut session, transport) = talk(host, connection, &requests, begun, channel).await?;
     // After a connection that broke between the last event and the status, only the status is left to hear.
+    let unconfirmed = Arc::clone(&verdict.unconfirmed);
+    let confirming = confirm::confirm(host, moved, plan_id, &unconfirmed, channel);
+    tokio::pin!(confirming);
+    let mut decided = false;
     while !verdict.ended() {
-        match session.answer().await? {
+        let answer = tokio::select! {
+            answer = session.answer() => answer?,
+            // What the host decided shows in its journal, too: that is what is told.
+            _ = &mut confirming, if verdict.phase == Some(RunPhase::Unconfirmed) && !decided => {
+                decided = true;
+                continue;
+            }
+        };
+        match answer {
             Response::Event { number, event } if number == verdict.events => {
                 verdict.take(&event);
                 channel.progress(Progress::Run { number, event }).await;
@@ -170,6 +201,11 @@ struct Verdict {
     done: usize,
     failed: Option<(usize, StepError)>,
     error: Option<HostText>,
+    /// Whether it touches the way in, as its journal says.
+    touches: bool,
+    /// Why it could not be confirmed, where a try failed.
+    unconfirmed: Arc<Mutex<Option<ReachError>>>,
+    not_undone: BTreeMap<ResourceId, HostText>,
     outcome: Option<HostOutcome>,
 }
 
@@ -178,7 +214,11 @@ impl Verdict {
         self.events += 1;
         self.started.get_or_insert_with(Instant::now);
         match event {
-            RunEvent::Phase(phase) => self.phase = Some(*phase),
+            RunEvent::Phase(phase) => {
+                self.phase = Some(*phase);
+                self.touches |= *phase == RunPhase::Unconfirmed;
+            }
+            RunEvent::NotUndone(left) => self.not_undone = left.clone(),
             RunEvent::Moved(moved) => self.outcome = Some(HostOutcome::Refused(Refused::Moved(moved.clone()))),
             RunEvent::StaleGeneration { planned, found } => {
                 let stale = Refused::StaleGeneration {
@@ -237,6 +277,14 @@ impl Verdict {
                     .unwrap_or_else(|| HostText::from("the host does not say why"));
                 HostOutcome::Refused(Refused::Host(text))
             }),
+            Some(RunPhase::RolledBack) => HostOutcome::RolledBack {
+                failed: self.failed,
+                unconfirmed: self.unconfirmed.lock().ok().and_then(|mut problem| problem.take()),
+                not_undone: self.not_undone,
+                done: self.done,
+                generation,
+                millis,
+            },
             Some(RunPhase::Interrupted) => HostOutcome::Failed {
                 step: None,
                 error: StepError {
@@ -284,14 +332,14 @@ fn refused(refusal: Refusal) -> HostOutcome {
         Refusal::Over { phase } => HostOutcome::Refused(Refused::Over { phase }),
         Refusal::Stage(text) => HostOutcome::Refused(Refused::Host(text)),
         // Answers to questions about records, which were not asked.
-        Refusal::NoSuchGeneration { .. } | Refusal::StaleGeneration { .. } => HostOutcome::Refused(Refused::Host(
-            HostText::from("it speaks of another request's generation"),
-        )),
+        Refusal::NoSuchGeneration { .. } | Refusal::StaleGeneration { .. } | Refusal::NotWaiting => {
+            HostOutcome::Refused(Refused::Host(HostText::from("it answers to another request")))
+        }
     }
 }
 
 /// An error and its causes in one line.
-fn chain(error: &ReachError) -> String {
+pub(super) fn chain(error: &ReachError) -> String {
     let mut text = error.to_string();
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {

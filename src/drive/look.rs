@@ -115,6 +115,7 @@ pub(super) fn unexpected(response: &Response) -> ReachError {
         Response::Hello { .. } => "a second hello",
         Response::Observed(_) => "an observation",
         Response::Event { .. } => "an event",
+        Response::Decided(_) => "a decision",
         Response::Status(_) => "a status",
         Response::Examined(_) => "an examination",
         Response::Listening(_) => "who listens",

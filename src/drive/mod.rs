@@ -15,6 +15,7 @@ use crate::events::{Event, ExecEnd, HostOutcome, Progress};
 use crate::secrets::Contents;
 use crate::stop::Stop;
 
+mod confirm;
 mod exec;
 mod follow;
 mod look;
@@ -22,6 +23,7 @@ mod records;
 mod session;
 
 pub use crate::reach::{ReachError, ReachStage};
+pub use confirm::{Elsewhere, InvalidElsewhere};
 pub use records::{RecordsError, contents, forget, history, pasts, way_back};
 
 /// How hosts are driven.
@@ -32,7 +34,14 @@ pub struct Options {
     /// How long it may take to connect and log in, and then again to hear from the agent. Coming back to a run whose
     /// connection was lost is tried for a small multiple of it.
     pub timeout: Duration,
+    /// How long after its steps a run that touches the way in waits for its confirmation, before the host undoes it.
+    pub confirm_within: Duration,
+    /// Where the connection goes that confirms, where the plan moves the way in.
+    pub confirm_at: Option<Elsewhere>,
 }
+
+/// How long that is where nobody says otherwise: enough for several tries over a slow line.
+pub const CONFIRM_WITHIN: Duration = Duration::from_secs(60);
 
 /// A host to talk to, where there is no plan.
 #[derive(Clone, Debug)]

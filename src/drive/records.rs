@@ -173,9 +173,11 @@ fn refused(refusal: Refusal) -> RecordsError {
         Refusal::NoSuchGeneration { kept } => RecordsError::NoSuchGeneration { kept },
         Refusal::Locked(holder) => RecordsError::Locked(holder),
         Refusal::StaleGeneration { found } => RecordsError::Stale { found },
-        other @ (Refusal::NoSuchRun | Refusal::OtherMachine { .. } | Refusal::Over { .. } | Refusal::Stage(_)) => {
-            RecordsError::Reach(unexpected(&Response::Refused(other)))
-        }
+        other @ (Refusal::NoSuchRun
+        | Refusal::NotWaiting
+        | Refusal::OtherMachine { .. }
+        | Refusal::Over { .. }
+        | Refusal::Stage(_)) => RecordsError::Reach(unexpected(&Response::Refused(other))),
     }
 }
 

@@ -22,6 +22,8 @@ pub fn progress_line(host: &HostName, progress: &Progress) -> Option<String> {
         Progress::Run { event, .. } => run_event(event),
         Progress::ConnectionLost { problem } => json!({ "event": "connection-lost", "problem": problem }),
         Progress::Reattaching { attempt } => json!({ "event": "reattaching", "attempt": attempt }),
+        Progress::Confirming => json!({ "event": "confirming" }),
+        Progress::NotConfirmed { problem } => json!({ "event": "not-confirmed", "problem": problem }),
         Progress::Output { stream, line } => {
             json!({ "event": "output", "stream": stream_name(*stream), "line": line.untrusted() })
         }
@@ -60,6 +62,7 @@ fn run_event(event: &RunEvent) -> Value {
             json!({ "event": "step-done", "step": step, "millis": millis, "note": note, "covers": covers })
         }
         RunEvent::StepFailed { step, error } => json!({ "event": "step-failed", "step": step, "error": error }),
+        RunEvent::NotUndone(left) => json!({ "event": "not-undone", "resources": left }),
     }
 }
 
@@ -82,6 +85,22 @@ pub fn outcome_line(host: &HostName, end: &HostOutcome, plan: Option<&Plan>) -> 
         } => {
             json!({ "step": step, "error": error, "done": done, "generation": generation, "millis": millis })
         }
+        HostOutcome::RolledBack {
+            failed,
+            unconfirmed,
+            not_undone,
+            done,
+            generation,
+            millis,
+        } => json!({
+            "step": failed.as_ref().map(|(step, _)| step),
+            "error": failed.as_ref().map(|(_, error)| error),
+            "unconfirmed": unconfirmed.as_ref().map(ReachJson::from),
+            "not_undone": not_undone,
+            "done": done,
+            "generation": generation,
+            "millis": millis,
+        }),
         HostOutcome::Refused(refused) => refused_json(refused),
         HostOutcome::Locked(holder) => json!({ "holder": holder }),
         HostOutcome::Unreachable(error) => json!({ "error": ReachJson::from(error) }),

@@ -47,7 +47,9 @@ impl LookingView {
             Progress::UploadingAgent { bytes } => format!("uploading the agent ({})", words::bytes(*bytes)),
             Progress::Observed { .. } => "seen".to_owned(),
             Progress::ConnectionLost { .. } | Progress::Reattaching { .. } => "connecting again".to_owned(),
-            Progress::Run { .. } | Progress::Output { .. } => return,
+            Progress::Run { .. } | Progress::Output { .. } | Progress::Confirming | Progress::NotConfirmed { .. } => {
+                return;
+            }
         };
         self.show(&format!("{host}: {doing}"));
     }

@@ -1,18 +1,21 @@
 //! What an apply's end on one host means: its word, its sentence and its exit code. How several combine is
 //! [`crate::cli::exit::combine`]'s matter.
 
-use provision_core::model::{HostName, Plan};
+use std::collections::BTreeMap;
+
+use provision_core::model::{HostName, HostText, Plan, ResourceId, StepError};
 
 use super::{error, words};
 use crate::cli::exit::Exit;
 use crate::events::{HostOutcome, Refused};
+use crate::reach::ReachError;
 
 /// The exit code that one host's end calls for.
 #[must_use]
 pub const fn exit(outcome: &HostOutcome) -> Exit {
     match outcome {
         HostOutcome::Nothing | HostOutcome::Changed { .. } => Exit::Done,
-        HostOutcome::Failed { .. } => Exit::Failed,
+        HostOutcome::Failed { .. } | HostOutcome::RolledBack { .. } => Exit::Failed,
         HostOutcome::Refused(refused) => match refused {
             Refused::Moved(_)
             | Refused::StaleGeneration { .. }
@@ -33,6 +36,7 @@ pub const fn word(outcome: &HostOutcome) -> &'static str {
         HostOutcome::Nothing => "ok",
         HostOutcome::Changed { .. } => "changed",
         HostOutcome::Failed { .. } => "failed",
+        HostOutcome::RolledBack { .. } => "rolled-back",
         HostOutcome::Refused(refused) => match refused {
             Refused::Blocked { .. } => "blocked",
             Refused::Moved(_)
@@ -72,6 +76,17 @@ pub fn details(host: &HostName, outcome: &HostOutcome, plan: Option<&Plan>) -> O
             });
             lines
         }
+        HostOutcome::RolledBack {
+            failed,
+            unconfirmed,
+            not_undone,
+            ..
+        } => rolled_back_lines(
+            host,
+            failed.as_ref().map(|(_, error)| error),
+            unconfirmed.as_ref(),
+            not_undone,
+        ),
         HostOutcome::Refused(refused) => refused_lines(host, refused),
         HostOutcome::Locked(holder) => vec![
             format!(
@@ -105,6 +120,34 @@ pub fn details(host: &HostName, outcome: &HostOutcome, plan: Option<&Plan>) -> O
         ],
     };
     Some(lines)
+}
+
+fn rolled_back_lines(
+    host: &HostName,
+    failed: Option<&StepError>,
+    unconfirmed: Option<&ReachError>,
+    not_undone: &BTreeMap<ResourceId, HostText>,
+) -> Vec<String> {
+    let mut lines = vec![match unconfirmed {
+        Some(error) => format!(
+            "no new connection could be made in time, so the host has undone it by itself: {}",
+            error::reach_line(error)
+        ),
+        None => "it touches the way in and was not confirmed, so the host has undone it by itself".to_owned(),
+    }];
+    if let Some(error) = failed {
+        lines.push(format!("before that, a step failed: {}", error.problem.escaped()));
+        lines.extend(error.output.iter().map(|line| format!("| {}", line.escaped())));
+    }
+    if not_undone.is_empty() {
+        lines.push("all that it had changed is as it was before".to_owned());
+    } else {
+        lines.push("not undone:".to_owned());
+        let left = not_undone.iter();
+        lines.extend(left.map(|(id, why)| format!("  {}: {}", words::id(id), why.escaped())));
+    }
+    lines.push(format!("correct what cuts the way in, then: provision apply {host}"));
+    lines
 }
 
 fn refused_lines(host: &HostName, refused: &Refused) -> Vec<String> {
@@ -145,12 +188,10 @@ fn refused_lines(host: &HostName, refused: &Refused) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
-    use provision_core::model::{Digest, Holder, RunPhase, StepError};
+    use provision_core::model::{Digest, Holder, RunPhase};
 
     use super::*;
-    use crate::drive::{ReachError, ReachStage};
+    use crate::drive::ReachStage;
 
     #[test]
     fn every_end_has_its_exit_code() {
@@ -173,6 +214,14 @@ mod tests {
             generation: None,
             millis: 0,
         };
+        let rolled_back = HostOutcome::RolledBack {
+            failed: None,
+            unconfirmed: Some(reach()),
+            not_undone: BTreeMap::new(),
+            done: 1,
+            generation: Some(2),
+            millis: 1,
+        };
         let changed = HostOutcome::Changed {
             generation: 1,
             steps: 1,
@@ -188,6 +237,7 @@ mod tests {
             (HostOutcome::Nothing, 0),
             (changed, 0),
             (failed, 3),
+            (rolled_back, 3),
             (HostOutcome::Refused(Refused::Blocked { blockers: 1 }), 1),
             (HostOutcome::Refused(Refused::Moved(BTreeMap::new())), 5),
             (HostOutcome::Refused(stale), 5),

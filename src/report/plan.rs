@@ -96,7 +96,12 @@ fn access_banner(plan: &Plan, palette: Palette) -> String {
         return String::new();
     }
     let warning = paint(palette.warning(), "this touches the way in to the host");
-    format!("  {warning}: {}\n", ids.join(", "))
+    let undone = if plan.touches_access() {
+        "  the host undoes all of the plan by itself unless a new connection confirms it after the last step\n"
+    } else {
+        ""
+    };
+    format!("  {warning}: {}\n{undone}", ids.join(", "))
 }
 
 fn change_text(plan: &Plan, change: &Change, view: PlanView) -> String {

@@ -197,6 +197,12 @@ impl Line {
             ))
             .lasting(),
             Progress::Reattaching { attempt } => Self::both(format!("re-attaching (try {attempt})")),
+            Progress::Confirming => {
+                Self::both("the steps are over; confirming over a new connection that the way in is still there")
+            }
+            Progress::NotConfirmed { problem } => {
+                Self::both(format!("not confirmed yet ({}); trying again", words::safe(problem))).lasting()
+            }
             Progress::Output { line, .. } => Self::plain(line.escaped()).lasting(),
         }
     }
@@ -249,6 +255,7 @@ impl Line {
             }
             // The host's end says these better.
             RunEvent::Moved(_) | RunEvent::StaleGeneration { .. } | RunEvent::Locked(_) => Self::default(),
+            RunEvent::NotUndone(_) => Self::default(),
             RunEvent::Error(problem) => Self::plain(problem.escaped()),
         }
     }
@@ -274,6 +281,7 @@ pub(super) fn end_words(end: &HostOutcome, palette: Palette) -> String {
         ),
         HostOutcome::Nothing
         | HostOutcome::Failed { .. }
+        | HostOutcome::RolledBack { .. }
         | HostOutcome::Refused(_)
         | HostOutcome::Locked(_)
         | HostOutcome::Unreachable(_)

@@ -74,6 +74,15 @@ fn row(host: &HostName, outcome: &HostOutcome, plan: Option<&Plan>) -> Vec<Strin
             let generation = generation.map_or_else(none, |generation| format!("{generation} (failed)"));
             (format!("{done}{all}"), words::duration(*millis), generation)
         }
+        HostOutcome::RolledBack {
+            done,
+            generation,
+            millis,
+            ..
+        } => {
+            let generation = generation.map_or_else(none, |generation| format!("{generation} (rolled back)"));
+            (format!("{done}, undone"), words::duration(*millis), generation)
+        }
         HostOutcome::Nothing => ("0".to_owned(), none(), none()),
         HostOutcome::Refused(_)
         | HostOutcome::Locked(_)

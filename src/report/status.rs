@@ -45,10 +45,12 @@ fn passes(probe: &Fact<ProbeState>) -> bool {
 
 fn is_well(status: &HostStatus) -> bool {
     let report = &status.report;
-    let ran = report
-        .last_run
-        .as_ref()
-        .is_none_or(|run| !matches!(run.phase, RunPhase::Failed | RunPhase::Interrupted));
+    let ran = report.last_run.as_ref().is_none_or(|run| {
+        !matches!(
+            run.phase,
+            RunPhase::Failed | RunPhase::Interrupted | RunPhase::RolledBack
+        )
+    });
     let units = report.units.as_ref().is_ok_and(|units| !units.values().any(has_failed));
     ran && units && status.probes.values().all(passes)
 }

@@ -327,6 +327,9 @@ pub const fn phase(phase: RunPhase) -> &'static str {
         RunPhase::Refused => "refused",
         RunPhase::Failed => "failed",
         RunPhase::Interrupted => "interrupted",
+        RunPhase::Unconfirmed => "unconfirmed",
+        RunPhase::RollingBack => "rolling-back",
+        RunPhase::RolledBack => "rolled-back",
     }
 }
 
@@ -337,6 +340,7 @@ pub const fn outcome(outcome: Outcome) -> &'static str {
         Outcome::Confirmed => "confirmed",
         Outcome::Failed => "failed",
         Outcome::Interrupted => "interrupted",
+        Outcome::RolledBack => "rolled-back",
     }
 }
 

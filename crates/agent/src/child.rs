@@ -2,7 +2,7 @@
 //! what an exit status means, and it goes through no shell.
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, PipeReader, Read};
+use std::io::{self, PipeReader, Read, Write as _};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -30,6 +30,7 @@ pub(crate) struct Invocation {
     env: Vec<(OsString, OsString)>,
     cwd: PathBuf,
     user: Option<(u32, u32)>,
+    input: Vec<u8>,
     deadline: Duration,
 }
 
@@ -43,6 +44,7 @@ impl Invocation {
             env: env.map(|(name, value)| (name.into(), value.into())).into(),
             cwd: "/".into(),
             user: None,
+            input: Vec::new(),
             deadline,
         }
     }
@@ -70,6 +72,12 @@ impl Invocation {
     /// Runs it as this user and group, in no other group.
     pub(crate) const fn user(mut self, uid: u32, gid: u32) -> Self {
         self.user = Some((uid, gid));
+        self
+    }
+
+    /// Gives it a few bytes on standard input, which nobody else can read: no more than a pipe holds (4 KiB).
+    pub(crate) fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.input = bytes;
         self
     }
 
@@ -108,7 +116,8 @@ pub(crate) enum ChildError {
 }
 
 /// Runs a child to its end and hands over each line that it or its children print, on stdout or stderr, as it comes:
-/// without line end, cut to [`OUTPUT_LINE_BYTES`], with what is not UTF-8 replaced. Its stdin is `/dev/null`.
+/// without line end, cut to [`OUTPUT_LINE_BYTES`], with what is not UTF-8 replaced. Its stdin is `/dev/null` where it is
+/// given nothing.
 ///
 /// # Errors
 /// [`ChildError`]; a failing exit status is none.
@@ -130,13 +139,20 @@ pub(crate) fn run_bytes(invocation: &Invocation, bytes: &mut dyn FnMut(&[u8])) -
     };
     let began = Instant::now();
     let (mut pipe, writer) = io::pipe().map_err(start_error)?;
+    let input = if invocation.input.is_empty() {
+        Stdio::null()
+    } else {
+        let (reader, mut writer) = io::pipe().map_err(start_error)?;
+        writer.write_all(&invocation.input).map_err(start_error)?;
+        reader.into()
+    };
     let mut command = Command::new(&invocation.program);
     command
         .args(&invocation.args)
         .env_clear()
         .envs(invocation.env.iter().map(|(name, value)| (name, value)))
         .current_dir(&invocation.cwd)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(writer.try_clone().map_err(start_error)?)
         .stderr(writer)
         .process_group(0);

@@ -8,6 +8,7 @@ use std::{fs, io};
 use provision_core::model::{Digest, Holder, HostText};
 
 use crate::generations::{self, GenerationError};
+use crate::guard::{self, GuardError};
 use crate::layout::Layout;
 use crate::lock::{self, Attempt, LockError};
 use crate::own_files;
@@ -35,6 +36,9 @@ pub(crate) enum ForgetError {
     /// The records cannot be read.
     #[error("cannot tell which generation is the newest")]
     Generations(#[source] GenerationError),
+    /// An earlier run that nobody has decided about cannot be brought to its end.
+    #[error("cannot undo the apply that was not confirmed")]
+    Guard(#[source] GuardError),
     /// Something cannot be removed. Asking again goes on from there.
     #[error("cannot remove {}", path.display())]
     Remove {
@@ -65,6 +69,12 @@ pub(crate) fn forget(layout: &Layout, who: &str, generation: u64) -> Result<Forg
         Attempt::Taken(lock) => lock,
         Attempt::Held(holder) => return Ok(Forgotten::Locked(holder)),
     };
+    if !guard::settle_earlier(layout, &ours.plan_id).map_err(ForgetError::Guard)? {
+        return Ok(Forgotten::Locked(Box::new(Holder {
+            who: HostText::from("an apply that waits for its confirmation, or is being undone"),
+            ..ours
+        })));
+    }
     let newest = generations::load(layout).map_err(ForgetError::Generations)?.receipt;
     let found = newest.map_or(0, |receipt| receipt.generation);
     if found != generation {

@@ -103,7 +103,8 @@ impl Journal {
             | RunEvent::Locked(_)
             | RunEvent::Error(_)
             | RunEvent::Done { .. }
-            | RunEvent::StepFailed { .. } => true,
+            | RunEvent::StepFailed { .. }
+            | RunEvent::NotUndone(_) => true,
             RunEvent::Waiting { .. } | RunEvent::Started { .. } | RunEvent::Output { .. } => false,
         };
         let written = self

@@ -35,6 +35,11 @@ impl Layout {
         self.root.join("lock")
     }
 
+    /// The file that names a run which the host undoes unless it is confirmed; there is none at any other time.
+    pub(crate) fn armed(&self) -> PathBuf {
+        self.root.join("armed.json")
+    }
+
     /// One directory per run.
     pub(crate) fn runs(&self) -> PathBuf {
         self.root.join("runs")
@@ -128,6 +133,26 @@ impl RunLayout {
     /// What was there before the run, of all that it is to change.
     pub(crate) fn replaced(&self) -> PathBuf {
         self.root.join("replaced.json")
+    }
+
+    /// What was decided of a run that touches the way in.
+    pub(crate) fn decision(&self) -> PathBuf {
+        self.root.join("decision.json")
+    }
+
+    /// What undoing the run takes and the store does not have, until it is decided.
+    pub(crate) fn kept(&self) -> PathBuf {
+        self.root.join("kept")
+    }
+
+    /// One content of them.
+    pub(crate) fn kept_content(&self, content: &Digest) -> PathBuf {
+        self.kept().join(content.to_string())
+    }
+
+    /// The passwords of users that the run deletes, as they are stored.
+    pub(crate) fn kept_passwords(&self) -> PathBuf {
+        self.kept().join("passwords.json")
     }
 
     /// The runner's own stdout and stderr.

@@ -2,6 +2,7 @@
 //! It takes no option but its mode, and no user's data in its arguments.
 
 mod accounts;
+mod armed;
 mod before;
 mod child;
 mod disk;
@@ -9,6 +10,7 @@ mod examine;
 mod execute;
 mod forget;
 mod generations;
+mod guard;
 mod journal;
 mod layout;
 mod lock;
@@ -39,7 +41,7 @@ use crate::words::chain;
 /// The arguments make no sense (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
 
-const HELP: &str = "usage: provision-agent session | run PLAN-ID | unseal | --version\n\
+const HELP: &str = "usage: provision-agent session | run PLAN-ID | watch PLAN-ID | recover | unseal | --version\n\
     Started by `provision` on the hosts that it provisions; not meant to be run by hand.\n";
 
 fn main() -> ExitCode {
@@ -59,6 +61,11 @@ fn main() -> ExitCode {
             Err(_) => say(HELP, USAGE),
         },
         ["unseal"] => unseal(),
+        ["watch", plan_id] => match plan_id.parse() {
+            Ok(plan_id) => watch(plan_id),
+            Err(_) => say(HELP, USAGE),
+        },
+        ["recover"] => recover(),
         ["--version"] => {
             let version = concat!("provision-agent ", env!("CARGO_PKG_VERSION"), "\n");
             match io::stdout().write_all(version.as_bytes()) {
@@ -109,6 +116,23 @@ fn run(plan_id: Digest) -> ExitCode {
     let layout = Layout::host();
     run::detach(&layout, &plan_id);
     match run::run(&layout, plan_id) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => say(&format!("provision-agent: {}\n", chain(&error).escaped()), 1),
+    }
+}
+
+fn watch(plan_id: Digest) -> ExitCode {
+    let layout = Layout::host();
+    run::detach(&layout, &plan_id);
+    told(guard::watch(&layout, plan_id))
+}
+
+fn recover() -> ExitCode {
+    told(guard::recover(&Layout::host()))
+}
+
+fn told(ended: Result<(), guard::GuardError>) -> ExitCode {
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => say(&format!("provision-agent: {}\n", chain(&error).escaped()), 1),
     }

@@ -8,12 +8,15 @@ use std::thread;
 use std::time::{Instant, SystemTime};
 
 use provision_core::model::{
-    AbsPath, Digest, Fact, Holder, HostText, Op, Outcome, Plan, Receipt, ResourceId, RunEvent, RunPhase, Spec, State,
+    AbsPath, Decision, Digest, Fact, Holder, HostText, Millis, Op, Outcome, Plan, Receipt, ResourceId, RunEvent,
+    RunPhase, Spec, State,
 };
 
+use crate::armed::is_armed_for;
 use crate::before::{self, Ground};
-use crate::execute::{self, Progress, Work};
+use crate::execute::{self, Orders, Progress, Work};
 use crate::generations::{self, GenerationError, Merge, Standing};
+use crate::guard::{self, When};
 use crate::journal::{Journal, JournalError};
 use crate::layout::Layout;
 use crate::lock::{self, Attempt, Lock};
@@ -35,6 +38,9 @@ pub(crate) enum RunError {
         source: JournalError,
     },
 }
+
+/// How long a run waits for its confirmation where whoever began it did not say.
+const CONFIRM_WITHIN: Millis = Millis::seconds(60);
 
 /// Why a run was refused, as its journal tells it.
 type Refused = RunEvent;
@@ -103,6 +109,8 @@ struct Ready {
     previous: Option<Receipt>,
     found: BTreeMap<ResourceId, State>,
     lock: Lock,
+    /// Whether the host undoes it unless it is confirmed.
+    guarded: bool,
 }
 
 /// Everything before the first change. `over` is a run that died: its end is recorded, and it is not executed again.
@@ -122,6 +130,14 @@ fn prepare(layout: &Layout, plan_id: Digest, journal: &mut Journal, over: bool) 
         Attempt::Held(holder) => return Err(Stop::Refused(RunEvent::Locked(*holder))),
     };
     sweep(layout, &plan);
+    if !guard::settle_earlier(layout, &plan_id).map_err(|error| refused(&error))? {
+        let problem = "an earlier apply waits for its confirmation, or is being undone; try again when that is over";
+        return Err(Stop::Refused(RunEvent::Error(HostText::from(problem))));
+    }
+    if over && is_armed_for(layout, &plan_id) {
+        guard::resume(layout, plan_id, journal).map_err(|error| refused(&error))?;
+        return Ok(None);
+    }
     if over {
         bury_own(layout, plan_id, &plan, journal)?;
         return Ok(None);
@@ -147,12 +163,23 @@ fn prepare(layout: &Layout, plan_id: Digest, journal: &mut Journal, over: bool) 
     }
     let found = check_preconditions(&plan, previous.as_ref())?;
     generations::note_replaced(layout, &plan_id, &found).map_err(|error| refused(&error))?;
+    let guarded = plan.touches_access();
+    if guarded && let Err(error) = guard::arm(layout, &plan_id, &plan, &found) {
+        if let Err(error) = guard::disarm(layout, &plan_id) {
+            log(&format!(
+                "cannot take back what arming made: {}",
+                chain(&error).untrusted()
+            ));
+        }
+        return Err(refused(&error));
+    }
     journal.write(&RunEvent::Phase(RunPhase::Armed))?;
     Ok(Some(Ready {
         plan,
         previous,
         found,
         lock,
+        guarded,
     }))
 }
 
@@ -203,6 +230,7 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
         previous,
         found,
         lock,
+        guarded,
     } = ready;
     let mut originals = Originals::create(&layout.run(&plan_id).originals())?;
     journal.write(&RunEvent::Phase(RunPhase::Switching))?;
@@ -227,6 +255,8 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
                 blobs: &plan.blobs,
                 plan_id: &plan_id,
                 entries: &plan.entries,
+                kept: None,
+                orders: Orders::Planned,
             };
             let mut progress = Progress::new(journal, number);
             match &step.op {
@@ -261,6 +291,11 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
     if complete {
         journal.write(&RunEvent::Phase(RunPhase::Switched))?;
     }
+    if guarded && !confirmed(layout, plan_id, &plan, journal)? {
+        // The lock goes after the last word here: whoever reads it may have to wait for a moment.
+        drop(lock);
+        return Ok(());
+    }
     let outcome = if complete { Outcome::Confirmed } else { Outcome::Failed };
     let receipt = generations::merge(&Merge {
         previous: previous.as_ref(),
@@ -281,6 +316,10 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
     if let Err(error) = generations::prune(layout, &receipt, SystemTime::now()) {
         log(&format!("cannot remove old generations: {}", chain(&error).untrusted()));
     }
+    if guarded && let Err(error) = guard::disarm(layout, &plan_id) {
+        // What watches this run tries again as soon as it has ended.
+        log(&format!("cannot disarm: {}", chain(&error).untrusted()));
+    }
     // All is recorded. The lock goes before the last word, so that whoever reads it may apply again at once.
     drop(lock);
     journal.write(&RunEvent::Phase(generations::final_phase(outcome)))?;
@@ -288,6 +327,22 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
         log(&format!("cannot remove the plan: {}", chain(&error).untrusted()));
     }
     Ok(())
+}
+
+/// Waits for the confirmation of a run that touched the way in. `false` says that there was none, and that it is undone.
+fn confirmed(layout: &Layout, plan_id: Digest, plan: &Plan, journal: &mut Journal) -> Result<bool, JournalError> {
+    journal.write(&RunEvent::Phase(RunPhase::Unconfirmed))?;
+    let within = staging::about(layout, &plan_id).map_or(CONFIRM_WITHIN, |about| about.confirm_within);
+    let ended = match guard::wait(layout, &plan_id, within.duration()) {
+        Ok(Decision::Confirmed) => return Ok(true),
+        Ok(Decision::Undone) => guard::roll_back(layout, plan_id, plan, journal, When::Running).map(|_| ()),
+        Err(error) => Err(guard::GuardError::Decision(error)),
+    };
+    if let Err(error) = ended {
+        // No verdict: what watches this run goes on with it.
+        journal.write(&RunEvent::Error(chain(&error)))?;
+    }
+    Ok(false)
 }
 
 /// Keeps what a later rollback to this generation needs. That it cannot be kept undoes nothing that was applied; the plan of

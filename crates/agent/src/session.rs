@@ -6,15 +6,19 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
-use provision_core::model::{Digest, Fact, HostText, Observed, Plan, RunEvent, RunPhase, Spec, UnitName};
+use provision_core::model::{
+    Decision, Digest, Fact, HostText, Millis, Observed, Plan, RunEvent, RunPhase, Spec, UnitName,
+};
 use provision_core::wire::{
     Decoder, FrameError, FrameKind, Refusal, Request, Response, SecretBytes, StatusReport, encode, encode_message,
     limits,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use crate::armed::is_armed_for;
 use crate::forget::{self, Forgotten};
 use crate::generations::{self, GenerationError};
+use crate::guard;
 use crate::journal::{self, Follower, Journal, JournalError};
 use crate::layout::Layout;
 use crate::lock::{self, LockError};
@@ -26,6 +30,8 @@ use crate::{examine, observe, status, systemd};
 
 /// How long a connection may say nothing. A person may think about a plan for a while; a dead link must not keep us.
 const IDLE: Duration = Duration::from_secs(60 * 60);
+/// How long a run may take that touches the way in, its confirmation included: one that hangs is undone then.
+const GUARDED: Duration = Duration::from_secs(60 * 60);
 /// How often a journal is looked at.
 const PAUSE: Duration = Duration::from_millis(10);
 /// How long a started runner may take to its first event.
@@ -68,7 +74,11 @@ pub(crate) fn session(
     mut input: impl Read + AsFd,
     output: impl Write + AsFd,
 ) -> Result<(), SessionError> {
-    let mut answers = Answers { output, sequence: 0 };
+    let mut answers = Answers {
+        output,
+        sequence: 0,
+        began: false,
+    };
     let ended = answer_all(layout, &mut input, &mut answers);
     match ended {
         Ok(Next::Continue) => answers.end(),
@@ -155,10 +165,21 @@ fn answer<W: Write + AsFd>(layout: &Layout, request: Request, answers: &mut Answ
             Response::Contents,
         )),
         Request::Forget { who, generation } => answers.send(&forgotten(layout, &who, generation)),
-        Request::Apply { plan, secrets } => match begin(layout, &plan, &secrets) {
-            Ok(plan_id) => follow(layout, &plan_id, 0, answers),
+        Request::Apply {
+            plan,
+            secrets,
+            confirm_within,
+        } => match begin(layout, &plan, &secrets, confirm_within) {
+            Ok(plan_id) => {
+                answers.began = true;
+                follow(layout, &plan_id, 0, answers)
+            }
             Err(response) => answers.send(&response),
         },
+        Request::Confirm { plan_id } => {
+            let answer = confirm(layout, &plan_id, answers.began);
+            answers.send(&answer)
+        }
         Request::Attach { plan_id, from } => {
             if layout.run(&plan_id).root().is_dir() {
                 follow(layout, &plan_id, from, answers)
@@ -262,7 +283,12 @@ enum BeginError {
 }
 
 /// Stages a plan and starts its run. Where it runs already, or died, that run is the answer; one that has ended is history.
-fn begin(layout: &Layout, plan: &Plan, values: &BTreeMap<String, SecretBytes>) -> Result<Digest, Response> {
+fn begin(
+    layout: &Layout,
+    plan: &Plan,
+    values: &BTreeMap<String, SecretBytes>,
+    confirm_within: Millis,
+) -> Result<Digest, Response> {
     let plan_id = plan.id();
     match earlier(layout, &plan_id).map_err(not_begun)? {
         Earlier::None => {}
@@ -279,7 +305,7 @@ fn begin(layout: &Layout, plan: &Plan, values: &BTreeMap<String, SecretBytes>) -
         Some(holder) => return Err(Response::Refused(Refusal::Locked(holder))),
         None => {}
     }
-    staging::stage(layout, &plan_id, plan).map_err(|error| not_begun(BeginError::Stage(error)))?;
+    staging::stage(layout, &plan_id, plan, confirm_within).map_err(|error| not_begun(BeginError::Stage(error)))?;
     if !values.is_empty() {
         crate::lock_memory();
     }
@@ -287,7 +313,8 @@ fn begin(layout: &Layout, plan: &Plan, values: &BTreeMap<String, SecretBytes>) -
         secrets::drop_all(plan, Some(&plan_id));
         return Err(not_begun(BeginError::Secrets(error)));
     }
-    match start::start(layout, &plan_id) {
+    let limit = plan.touches_access().then_some(GUARDED);
+    match start::start(layout, &plan_id, limit) {
         Ok(()) => Ok(plan_id),
         // Another connection was faster with the same plan.
         Err(_) if journal::is_written(&layout.run(&plan_id).journal()).is_ok_and(|written| written) => Ok(plan_id),
@@ -328,6 +355,21 @@ fn earlier(layout: &Layout, plan_id: &Digest) -> Result<Earlier, BeginError> {
     Ok(Earlier::None)
 }
 
+/// Takes a confirmation of a run, and tells what was decided: this, or before it something else.
+fn confirm(layout: &Layout, plan_id: &Digest, began: bool) -> Response {
+    if !layout.run(plan_id).root().is_dir() {
+        return Response::Refused(Refusal::NoSuchRun);
+    }
+    match guard::is_waiting(layout, plan_id) {
+        Ok(true) if !began => match guard::decide(layout, plan_id, Decision::Confirmed) {
+            Ok(decision) => Response::Decided(decision),
+            Err(error) => Response::Error(chain(&error)),
+        },
+        Ok(_) => Response::Refused(Refusal::NotWaiting),
+        Err(error) => Response::Error(chain(&error)),
+    }
+}
+
 /// Sends a run's events from one on, until its last.
 fn follow<W: Write + AsFd>(
     layout: &Layout,
@@ -338,13 +380,18 @@ fn follow<W: Write + AsFd>(
     let path = layout.run(plan_id).journal();
     let mut follower = Follower::new(&path);
     let until = Instant::now() + FIRST_EVENT;
+    let mut dead_since: Option<Instant> = None;
     loop {
         // Asked before reading: what a dead runner wrote is then all there is to read.
         let written = journal::is_written(&path);
         let events = match written.and_then(|written| Ok((written, follower.read()?))) {
             Ok((written, events)) => {
                 let is_dead = !written && events.is_empty() && follower.number() > 0;
-                if is_dead {
+                // What watches a run that touches the way in takes its place in a moment.
+                let replaced = is_dead && is_armed_for(layout, plan_id) && {
+                    dead_since.get_or_insert_with(Instant::now).elapsed() < FIRST_EVENT
+                };
+                if is_dead && !replaced {
                     return match follower.number() {
                         // They have seen it.
                         number if number < from => Ok(Next::Continue),
@@ -410,6 +457,8 @@ fn finish<W: Write + AsFd>(
 struct Answers<W> {
     output: W,
     sequence: u32,
+    /// Whether a run was begun on this stream: then it is not the new one that a confirmation takes.
+    began: bool,
 }
 
 impl<W: Write> Answers<W> {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use provision_core::model::{
-    Applier, Content, Digest, HostText, InvalidPackageName, Op, PLAN_FORMAT, Plan, ResourceId, check_package_name,
+    Applier, Content, Digest, HostText, InvalidPackageName, Millis, Op, PLAN_FORMAT, Plan, ResourceId,
+    check_package_name,
 };
 use serde::{Deserialize, Serialize};
 
@@ -116,13 +117,16 @@ pub(crate) struct About {
     pub(crate) by: BTreeMap<String, HostText>,
     /// When it was staged, in seconds since 1970.
     pub(crate) started: u64,
+    /// How long a run that touches the way in waits for its confirmation.
+    pub(crate) confirm_within: Millis,
 }
 
 impl About {
-    fn new(by: &Applier) -> Self {
+    fn new(by: &Applier, confirm_within: Millis) -> Self {
         Self {
             by: generations::applier(by),
             started: own_files::seconds(SystemTime::now()),
+            confirm_within,
         }
     }
 }
@@ -131,7 +135,7 @@ impl About {
 ///
 /// # Errors
 /// [`StageError`].
-pub(crate) fn stage(layout: &Layout, id: &Digest, plan: &Plan) -> Result<(), StageError> {
+pub(crate) fn stage(layout: &Layout, id: &Digest, plan: &Plan, confirm_within: Millis) -> Result<(), StageError> {
     check(layout, plan)?;
     let path = layout.run(id).plan();
     let text = serde_json::to_vec(plan).map_err(|source| StageError::Damaged {
@@ -142,8 +146,13 @@ pub(crate) fn stage(layout: &Layout, id: &Digest, plan: &Plan) -> Result<(), Sta
     check_space(layout.root(), text.len() as u64)?;
     own_files::make_directory(&layout.runs()).map_err(StageError::Own)?;
     own_files::make_directory(layout.run(id).root()).map_err(StageError::Own)?;
-    own_files::write_json(&layout.run(id).about(), &About::new(&plan.by)).map_err(StageError::Own)?;
+    own_files::write_json(&layout.run(id).about(), &About::new(&plan.by, confirm_within)).map_err(StageError::Own)?;
     disk::write_state(&path, &text).map_err(|error| StageError::Own(OwnFileError::Write(error)))
+}
+
+/// What is told of a run; `None` of one that was staged only in part.
+pub(crate) fn about(layout: &Layout, id: &Digest) -> Option<About> {
+    own_files::read_json(&layout.run(id).about()).ok()
 }
 
 /// Reads a staged plan and checks it again: nothing else than what was sent is ever executed.

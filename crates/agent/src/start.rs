@@ -46,29 +46,94 @@ pub(crate) enum StartError {
     },
 }
 
-/// Starts the runner of a staged plan.
+/// Starts the runner of a staged plan. One that touches the way in is ended after `limit`, and undone then.
 ///
 /// # Errors
 /// [`StartError`]; nothing runs then.
-pub(crate) fn start(layout: &Layout, plan_id: &Digest) -> Result<(), StartError> {
+pub(crate) fn start(layout: &Layout, plan_id: &Digest, limit: Option<Duration>) -> Result<(), StartError> {
     // The file that this process was started from, whatever its name has been given to since.
     let program = fs::read_link("/proc/self/exe").map_err(StartError::Program)?;
-    if systemd::is_running() {
-        unit(plan_id, program)
-    } else {
-        process(layout, plan_id, program)
+    if !systemd::is_running() {
+        return process(layout, "run", plan_id, program);
+    }
+    let limit = limit.map(|limit| format!("--property=RuntimeMaxSec={}", limit.as_secs()));
+    let invocation = transient("apply", "applying a plan", plan_id)
+        // Whatever else needs memory: half an upgrade is worse than a dead service.
+        .args(["--property=OOMScoreAdjust=-500"])
+        .args(limit)
+        .args(["--"])
+        .args([program.into_os_string(), "run".into(), plan_id.to_string().into()]);
+    unit(&invocation)
+}
+
+/// Starts what waits for a runner's end, and undoes what is not confirmed then. systemd starts it again whatever kills it.
+///
+/// # Errors
+/// [`StartError`]; nothing watches then.
+pub(crate) fn watch(layout: &Layout, plan_id: &Digest, program: PathBuf) -> Result<(), StartError> {
+    if !systemd::is_running() {
+        return process(layout, "watch", plan_id, program);
+    }
+    unit(&watching(plan_id, &[], program))
+}
+
+/// As [`watch`], once the host is up, and without waiting for that.
+///
+/// # Errors
+/// [`StartError`].
+pub(crate) fn watch_later(plan_id: &Digest, program: PathBuf) -> Result<(), StartError> {
+    let later = ["--no-block", "--property=After=multi-user.target"];
+    unit(&watching(plan_id, &later, program))
+}
+
+/// Ends what a run whose runner is gone has left running: it must not go on while what it did is undone. What cannot be ended
+/// is nobody's to wait for.
+pub(crate) fn end_remains(plan_id: &Digest) {
+    if !systemd::is_running() {
+        return;
+    }
+    let unit = format!("provision-apply-{}.service", plan_id.short());
+    let is_there = |unit: &str| {
+        let ask = Invocation::new("systemctl", DEADLINE).args(["is-active", "--", unit]);
+        let mut state = String::new();
+        let asked = child::run(&ask, |line| line.clone_into(&mut state));
+        asked.is_ok() && !matches!(&*state, "inactive" | "failed" | "unknown" | "")
+    };
+    for signal in ["TERM", "KILL"] {
+        let kill = Invocation::new("systemctl", DEADLINE).args(["kill", &format!("--signal={signal}"), "--", &unit]);
+        // One that systemd has forgotten has left nothing.
+        if !child::run(&kill, |_| {}).is_ok_and(|status| status.success()) {
+            return;
+        }
+        let until = Instant::now() + GONE;
+        while is_there(&unit) {
+            if Instant::now() >= until {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
     }
 }
 
-fn unit(plan_id: &Digest, program: PathBuf) -> Result<(), StartError> {
-    let invocation = Invocation::new("systemd-run", DEADLINE)
-        .args([&format!("--unit=provision-apply-{}", plan_id.short())])
+fn watching(plan_id: &Digest, more: &[&str], program: PathBuf) -> Invocation {
+    transient("watch", "undoing an apply unless it is confirmed", plan_id)
         .args([
-            "--description=provision: applying a plan",
-            "--quiet",
-            "--collect",
-            "--no-ask-password",
+            "--property=Restart=always",
+            "--property=RestartPreventExitStatus=0",
+            "--property=RestartSec=1",
+            "--property=StartLimitIntervalSec=0",
+            "--property=OOMScoreAdjust=-900",
         ])
+        .args(more)
+        .args(["--"])
+        .args([program.into_os_string(), "watch".into(), plan_id.to_string().into()])
+}
+
+fn transient(what: &str, description: &str, plan_id: &Digest) -> Invocation {
+    Invocation::new("systemd-run", DEADLINE)
+        .args([format!("--unit=provision-{what}-{}", plan_id.short())])
+        .args([format!("--description=provision: {description}")])
+        .args(["--quiet", "--collect", "--no-ask-password"])
         // Returns when the program is running, and fails where it cannot be run.
         .args(["--service-type=exec"])
         // What a package's scripts leave running is not the run's to kill.
@@ -79,15 +144,14 @@ fn unit(plan_id: &Digest, program: PathBuf) -> Result<(), StartError> {
         ])
         // A plan's content is in its memory; children that the run starts expect the usual umask.
         .args(["--property=LimitCORE=0", "--property=UMask=0022"])
-        // Whatever else needs memory: half an upgrade is worse than a dead service.
-        .args(["--property=OOMScoreAdjust=-500"])
         .args([format!("--setenv=PATH={PATH}")])
-        .args(["--"])
-        .args([program.into_os_string(), "run".into(), plan_id.to_string().into()]);
+}
+
+fn unit(invocation: &Invocation) -> Result<(), StartError> {
     let until = Instant::now() + GONE;
     loop {
         let mut words = Vec::new();
-        let status = child::run(&invocation, |line| words.push(line.to_owned())).map_err(StartError::Ask)?;
+        let status = child::run(invocation, |line| words.push(line.to_owned())).map_err(StartError::Ask)?;
         if status.success() {
             return Ok(());
         }
@@ -105,9 +169,9 @@ fn unit(plan_id: &Digest, program: PathBuf) -> Result<(), StartError> {
 }
 
 /// The runner leaves our session by itself and writes to its own log.
-fn process(layout: &Layout, plan_id: &Digest, program: PathBuf) -> Result<(), StartError> {
+fn process(layout: &Layout, mode: &str, plan_id: &Digest, program: PathBuf) -> Result<(), StartError> {
     let spawned = Command::new(&program)
-        .arg("run")
+        .arg(mode)
         .arg(plan_id.to_string())
         .env_clear()
         .env("PATH", PATH)

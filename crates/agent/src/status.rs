@@ -1,14 +1,13 @@
 //! Runs as `status` tells them, from their journals. It reads no plan, and it writes nothing.
 
-use std::collections::BTreeMap;
-
 use provision_core::model::{Digest, HostText, Receipt, RunEvent, RunPhase, RunSummary, StepError};
 
+use crate::armed::is_armed_for;
 use crate::generations::{self, GenerationError};
 use crate::journal;
 use crate::layout::Layout;
 use crate::own_files;
-use crate::staging::About;
+use crate::staging;
 
 /// The newest run; `receipt` is the newest, with what a dead run left merged into it.
 ///
@@ -43,23 +42,21 @@ pub(crate) fn run(
 fn summary(layout: &Layout, plan_id: Digest, receipt: Option<&Receipt>) -> Result<RunSummary, GenerationError> {
     let run = layout.run(&plan_id);
     // A run that was staged only in part has no such file.
-    let about = own_files::read_json(&run.about()).unwrap_or(About {
-        by: BTreeMap::new(),
-        started: 0,
-    });
+    let about = staging::about(layout, &plan_id);
+    let (by, started) = about.map_or_else(Default::default, |about| (about.by, about.started));
     let written = journal::is_written(&run.journal()).map_err(GenerationError::Journal)?;
     let events = journal::read(&run.journal()).map_err(GenerationError::Journal)?;
     let made = receipt.filter(|receipt| receipt.plan_id == plan_id);
     let phase = match (journal::phase(&events), made) {
-        (Some(phase), _) if phase.is_final() || written => phase,
+        (Some(phase), _) if phase.is_final() || written || is_armed_for(layout, &plan_id) => phase,
         (None, _) if written => RunPhase::Staged,
         (_, Some(receipt)) => generations::final_phase(receipt.outcome),
         (_, None) => RunPhase::Interrupted,
     };
     Ok(RunSummary {
         plan_id,
-        by: about.by,
-        started: about.started,
+        by,
+        started,
         phase,
         generation: made.map(|receipt| receipt.generation),
         outcome: made.map(|receipt| receipt.outcome),
@@ -83,6 +80,7 @@ fn error(event: &RunEvent) -> Option<StepError> {
         | RunEvent::Waiting { .. }
         | RunEvent::Started { .. }
         | RunEvent::Output { .. }
+        | RunEvent::NotUndone(_)
         | RunEvent::Done { .. } => return None,
     };
     Some(StepError {

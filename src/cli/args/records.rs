@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Connect, Diff};
+use super::{Confirm, Connect, Diff};
 
 /// A generation's number.
 fn generation(text: &str) -> Result<u64, String> {
@@ -93,6 +93,9 @@ pub struct Rollback {
     /// How changes are shown.
     #[command(flatten)]
     pub diff: Diff,
+    /// How a plan is confirmed that touches the way in.
+    #[command(flatten)]
+    pub confirm: Confirm,
     /// How the host is connected to.
     #[command(flatten)]
     pub connect: Connect,

@@ -7,6 +7,7 @@ mod fleet;
 mod hostile;
 mod killed;
 mod local;
+mod lockout;
 mod login;
 mod plans;
 mod running;

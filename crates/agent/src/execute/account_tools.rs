@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use provision_core::model::StepError;
 
-use super::{Progress, run};
+use super::{Progress, must_run, run};
 use crate::child::Invocation;
 
 /// They rewrite four small files; what takes longer waits for a lock that nobody gives back.
@@ -33,4 +33,12 @@ pub(super) fn account_tool(
         fix,
         ..ran.failure(program)
     })
+}
+
+/// Sets a user's password to what is stored for it, which goes over standard input: arguments are for all to read.
+pub(super) fn set_password(name: &str, stored: &str) -> Result<(), StepError> {
+    let invocation = Invocation::new("chpasswd", DEADLINE)
+        .args(["--encrypted"])
+        .input(format!("{name}:{stored}\n").into_bytes());
+    must_run(&invocation, "chpasswd", &mut Progress::unheard())
 }

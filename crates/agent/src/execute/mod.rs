@@ -21,6 +21,7 @@ mod user;
 use std::collections::{BTreeMap, VecDeque};
 use std::error::Error;
 use std::io::{self, ErrorKind};
+use std::path::Path;
 use std::process::ExitStatus;
 
 use provision_core::model::{Blob, Digest, HostText, Op, PlannedEntry, ResourceId, RunEvent, StepError};
@@ -44,11 +45,26 @@ pub(crate) struct Work<'a> {
     pub(crate) plan_id: &'a Digest,
     /// What the plan's configuration has.
     pub(crate) entries: &'a BTreeMap<ResourceId, PlannedEntry>,
+    /// Where contents are that the store does not have, where a run is undone.
+    pub(crate) kept: Option<&'a Path>,
+    /// How units are given orders.
+    pub(crate) orders: Orders,
+}
+
+/// How units are given orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Orders {
+    /// As a plan says.
+    Planned,
+    /// To undo a plan: whatever has kept a unit from starting until now no longer counts.
+    Undoing,
+    /// Likewise, and without waiting for anything: the host boots, and units wait for us.
+    Booting,
 }
 
 /// Where a step tells how it goes.
 pub(crate) struct Progress<'a> {
-    journal: &'a mut Journal,
+    journal: Option<&'a mut Journal>,
     step: usize,
     room: usize,
 }
@@ -57,9 +73,24 @@ impl<'a> Progress<'a> {
     /// For the step of this number.
     pub(crate) fn new(journal: &'a mut Journal, step: usize) -> Self {
         Self {
-            journal,
+            journal: Some(journal),
             step,
             room: OUTPUT_BYTES,
+        }
+    }
+
+    /// For a step that is none of the plan's: what it prints goes to the runner's own log.
+    pub(crate) const fn unheard() -> Self {
+        Self {
+            journal: None,
+            step: 0,
+            room: OUTPUT_BYTES,
+        }
+    }
+
+    fn write(&mut self, event: &RunEvent) {
+        if let Some(journal) = &mut self.journal {
+            let _ = journal.write(event);
         }
     }
 
@@ -75,7 +106,10 @@ impl<'a> Progress<'a> {
         } else {
             return;
         };
-        let _ = self.journal.write(&RunEvent::Output { step, line: text });
+        if self.journal.is_none() {
+            crate::run::log(text.untrusted());
+        }
+        self.write(&RunEvent::Output { step, line: text });
     }
 
     /// What it waits for.
@@ -84,7 +118,7 @@ impl<'a> Progress<'a> {
             step: self.step,
             on: HostText::new(on),
         };
-        let _ = self.journal.write(&event);
+        self.write(&event);
     }
 }
 
@@ -140,7 +174,7 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
         ),
         Op::DaemonReload => unit::daemon_reload(progress),
         Op::AtBoot { enable, disable } => unit::at_boot(enable, disable, progress),
-        Op::Unit { name, verb } => unit::order(name, *verb, progress),
+        Op::Unit { name, verb } => unit::order(name, *verb, work.orders, progress),
         Op::Settle(units) => settle::settle(units),
         Op::CreateGroup(spec) => group::create(spec, progress),
         Op::SetGroupId { name, gid } => group::set_id(name, *gid, progress),
@@ -153,6 +187,11 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
         Op::Record => Ok(()),
     }
     .map(|()| None)
+}
+
+/// Gives a user a password as it is stored, which no command line ever holds.
+pub(crate) fn set_password(name: &str, stored: &str) -> Result<(), StepError> {
+    account_tools::set_password(name, stored)
 }
 
 /// A failure in words of our own.

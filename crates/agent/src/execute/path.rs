@@ -113,7 +113,9 @@ pub(super) fn restore_file(
     mode: Mode,
     work: &Work<'_>,
 ) -> Result<(), StepError> {
-    let stored = work.layout.stored(&content.sha256);
+    let kept = work.kept.map(|kept| kept.join(content.sha256.to_string()));
+    let stored = kept.filter(|kept| kept.exists());
+    let stored = stored.unwrap_or_else(|| work.layout.stored(&content.sha256));
     let bytes = fs::read(&stored).map_err(|error| {
         problem(format!(
             "cannot read the original of {path} in {}: {error}",

@@ -7,7 +7,7 @@ use std::time::Duration;
 use provision_core::model::{HostText, StepError, UnitName, UnitVerb};
 use provision_core::wire::limits::ERROR_LINES;
 
-use super::{Progress, must_run, problem, run};
+use super::{Orders, Progress, must_run, problem, run};
 use crate::child::{self, Invocation};
 use crate::systemd::{self, UnitHealth};
 
@@ -49,7 +49,27 @@ pub(super) fn at_boot(
     check_enabled(enable)
 }
 
-pub(super) fn order(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>) -> Result<(), StepError> {
+/// Gives an order and, unless the host is booting, waits until it is carried out.
+pub(super) fn order(
+    name: &UnitName,
+    verb: UnitVerb,
+    orders: Orders,
+    progress: &mut Progress<'_>,
+) -> Result<(), StepError> {
+    if orders != Orders::Planned && verb != UnitVerb::Stop {
+        reset_failed(name)?;
+    }
+    if orders == Orders::Booting {
+        let args = [
+            verb.systemctl(),
+            "--no-block",
+            "--job-mode=replace",
+            "--",
+            name.as_str(),
+        ];
+        let tried = format!("systemctl {} {name}", verb.systemctl());
+        return must_run(&systemctl(RELOAD, &args), &tried, progress);
+    }
     let args = [verb.systemctl(), "--job-mode=replace", "--", name.as_str()];
     let words = format!("systemctl {} {name}", verb.systemctl());
     let mut give = || {
@@ -61,8 +81,7 @@ pub(super) fn order(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>
     let mut ran = give()?;
     if !ran.status.success() && health(name).is_some_and(|health| health.result.untrusted() == "start-limit-hit") {
         // Orders count towards the limit that is meant for what dies by itself.
-        let reset = systemctl(RELOAD, &["reset-failed", "--", name.as_str()]);
-        child::run(&reset, |_| {}).map_err(|error| super::failure(&error))?;
+        reset_failed(name)?;
         ran = give()?;
     }
     if ran.status.success() {
@@ -88,6 +107,14 @@ pub(super) fn order(name: &UnitName, verb: UnitVerb, progress: &mut Progress<'_>
         output: if journal.is_empty() { failed.output } else { journal },
         fix: None,
     })
+}
+
+/// Lets a unit start again that has failed too often. That it has not is no failure.
+fn reset_failed(name: &UnitName) -> Result<(), StepError> {
+    let reset = systemctl(RELOAD, &["reset-failed", "--", name.as_str()]);
+    child::run(&reset, |_| {})
+        .map(|_| ())
+        .map_err(|error| super::failure(&error))
 }
 
 /// How it fares, where systemd can be asked.

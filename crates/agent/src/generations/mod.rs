@@ -13,6 +13,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use crate::armed::is_armed_for;
 use crate::journal::{self, JournalError};
 use crate::layout::Layout;
 use crate::originals;
@@ -123,7 +124,7 @@ fn interrupted(
         plan_id,
         done: &done,
         begun: &merge::begun(&done, originals),
-        complete: journal::phase(events) == Some(RunPhase::Switched),
+        complete: events.contains(&RunEvent::Phase(RunPhase::Switched)),
         outcome: Outcome::Interrupted,
         at: own_files::seconds(own_files::modification(&run.journal())),
     }))
@@ -175,7 +176,8 @@ fn dead_events(layout: &Layout, plan_id: &Digest) -> Result<Option<Vec<RunEvent>
     }
     let events = journal::read(&path).map_err(GenerationError::Journal)?;
     // Asked again: it might have been started between the first question and the reading.
-    let dead = changed_something(&events) && !is_final(&events) && !alive()?;
+    // One that the host undoes has somebody to do that.
+    let dead = changed_something(&events) && !is_final(&events) && !is_armed_for(layout, plan_id) && !alive()?;
     Ok(dead.then_some(events))
 }
 
@@ -195,6 +197,7 @@ pub(crate) const fn final_phase(outcome: Outcome) -> RunPhase {
         Outcome::Confirmed => RunPhase::Confirmed,
         Outcome::Failed => RunPhase::Failed,
         Outcome::Interrupted => RunPhase::Interrupted,
+        Outcome::RolledBack => RunPhase::RolledBack,
     }
 }
 

@@ -174,7 +174,7 @@ fn of_an_unfinished_step_the_original_is_kept_and_a_restart_stays_due() {
 fn staged(layout: &Layout, plan: &Plan, events: &[RunEvent]) -> Digest {
     let id = plan.id();
     fs::create_dir_all(layout.run(&id).root()).unwrap();
-    staging::stage(layout, &id, plan).unwrap();
+    staging::stage(layout, &id, plan, Millis::seconds(60)).unwrap();
     let (mut journal, _) = Journal::open(&layout.run(&id).journal()).unwrap().unwrap();
     events.iter().for_each(|event| journal.write(event).unwrap());
     id

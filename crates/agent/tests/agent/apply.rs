@@ -9,10 +9,10 @@ use provision_core::model::{
     Blob, Check, Digest, Fact, Holder, HostText, Millis, Outcome, PathState, Plan, ProbeSpec, RunEvent, RunPhase, Spec,
     State, StepError,
 };
-use provision_core::wire::{Refusal, Request, Response};
+use provision_core::wire::{Refusal, Response};
 use rustix::fs::{FlockOperation, flock};
 
-use crate::host::{Host, events, verdict};
+use crate::host::{Host, apply_request, events, verdict};
 use crate::plans::{self, Wanted, command, directory, file, symlink, validated};
 
 fn some_things() -> Wanted {
@@ -416,10 +416,7 @@ fn a_run_goes_on_when_the_connection_is_lost_and_is_attached_to_again() {
     let plan = plans::plan(&host, &waiting());
     let mut session = host.session();
     session.hello();
-    session.send(&Request::Apply {
-        plan: Box::new(plan.clone()),
-        secrets: Default::default(),
-    });
+    session.send(&apply_request(plan.clone()));
     let seen = loop {
         match session.receive() {
             Some(Response::Event {
@@ -444,10 +441,7 @@ fn a_run_goes_on_when_the_connection_is_lost_and_is_attached_to_again() {
     }
     let mut again = host.session();
     again.hello();
-    again.send(&Request::Apply {
-        plan: Box::new(plan.clone()),
-        secrets: Default::default(),
-    });
+    again.send(&apply_request(plan.clone()));
     assert!(matches!(again.receive(), Some(Response::Event { number: 0, .. })));
     File::create(host.at("/mnt/go")).unwrap();
     let rest = events(host.attach(plan.id(), seen), seen);

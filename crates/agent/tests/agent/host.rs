@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use provision_core::model::{Digest, Observed, Plan, RunEvent, RunPhase, Spec};
+use provision_core::model::{Digest, Millis, Observed, Plan, RunEvent, RunPhase, Spec};
 use provision_core::wire::{Decoder, FrameKind, Request, Response, encode, encode_message};
 
 pub(crate) const AGENT: &str = env!("CARGO_BIN_EXE_provision-agent");
@@ -16,6 +16,15 @@ const STATE: &str = "/var/lib/provision";
 
 /// What nothing here may take longer than; it bounds a test that has failed, and paces none.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The request to apply a plan.
+pub(crate) fn apply_request(plan: Plan) -> Request {
+    Request::Apply {
+        secrets: Default::default(),
+        plan: Box::new(plan),
+        confirm_within: Millis::seconds(60),
+    }
+}
 
 /// One host; it goes when the value does.
 pub(crate) struct Host {
@@ -123,10 +132,7 @@ impl Host {
 
     /// Applies a plan and gives all that was answered.
     pub(crate) fn apply(&self, plan: &Plan) -> Vec<Response> {
-        self.ask(&Request::Apply {
-            plan: Box::new(plan.clone()),
-            secrets: Default::default(),
-        })
+        self.ask(&apply_request(plan.clone()))
     }
 
     /// Applies a plan that must be taken up, and gives its events.

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use provision_core::model::{Examine, Fact, PathState, State};
 use provision_core::wire::{FrameKind, Refusal, Request, Response, encode, encode_message};
 
-use crate::host::{AGENT, Host, Session};
+use crate::host::{AGENT, Host, Session, apply_request};
 use crate::plans::{self, command, directory, file, symlink};
 
 #[test]
@@ -102,16 +102,7 @@ fn a_plan_that_is_cut_anywhere_is_not_applied() {
     let mut sequence = 0;
     let mut bytes = encode_message(&Request::Hello { nonce: 1 }, &mut sequence).unwrap();
     let hello = bytes.len();
-    bytes.extend(
-        encode_message(
-            &Request::Apply {
-                plan: Box::new(plan),
-                secrets: Default::default(),
-            },
-            &mut sequence,
-        )
-        .unwrap(),
-    );
+    bytes.extend(encode_message(&apply_request(plan), &mut sequence).unwrap());
     let step = (bytes.len() - hello) / 20;
     for cut in (0..bytes.len())
         .step_by(step)

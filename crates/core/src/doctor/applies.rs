@@ -116,6 +116,17 @@ pub(super) fn applies(host: &str, seen: &Examination, diagnosis: &mut Diagnosis)
                     let lines = diagnosis.find(Trouble::ApplyFailed, Severity::Problem, subject, seen, fix);
                     lines.extend(run.error.iter().flat_map(|error| error.output.iter().cloned()));
                 }
+                RunPhase::RolledBack => {
+                    let seen = "it touched the way in and nobody confirmed it, so the host undid what it had changed";
+                    let fix =
+                        format!("see what it changed of the way in with `provision plan {host}` before applying again");
+                    diagnosis.find(Trouble::ApplyFailed, Severity::Problem, subject, seen, fix);
+                }
+                RunPhase::Unconfirmed | RunPhase::RollingBack => {
+                    let seen = "it touched the way in, and the host waits to be told that it can still be reached, or undoes it";
+                    let fix = format!("wait for its end; `provision attach {host}` follows it");
+                    diagnosis.find(Trouble::ApplyInterrupted, Severity::Warning, subject, seen, fix);
+                }
                 RunPhase::Staged
                 | RunPhase::Armed
                 | RunPhase::Switching

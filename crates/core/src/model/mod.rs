@@ -59,7 +59,7 @@ pub use plan::{
 pub use probe::{Check, ProbeSpec, ProbeState};
 pub use receipt::{Applier, Entry, Outcome, Receipt};
 pub use resource::{Dependency, DependencyReason, InvalidResourceId, Resource, ResourceId, Spec, State};
-pub use run::{Holder, RunEvent, RunPhase, RunSummary, StepError};
+pub use run::{Decision, Holder, RunEvent, RunPhase, RunSummary, StepError};
 pub use secret::{
     AfterReboot, Encoding, Pins, SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretState,
     SecretValueRef, SecretVersion, items as secret_items, not_asked, pin,

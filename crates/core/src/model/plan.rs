@@ -431,6 +431,13 @@ impl Plan {
         self.changes.is_empty() && self.blockers.is_empty()
     }
 
+    /// Whether it changes something that logging in depends on: the host then undoes it by itself unless it is confirmed.
+    #[must_use]
+    pub fn touches_access(&self) -> bool {
+        let acts = |change: &Change| !matches!(change.action, Action::Forget | Action::Record | Action::Verify);
+        self.changes.iter().any(|change| change.access && acts(change))
+    }
+
     /// How many changes there are of one action.
     #[must_use]
     pub fn count(&self, action: Action) -> usize {

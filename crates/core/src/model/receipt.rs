@@ -31,6 +31,8 @@ pub enum Outcome {
     Failed,
     /// The run was killed or lost power; the steps it had journaled are in force.
     Interrupted,
+    /// It touched the way in and nobody confirmed it: the host undid it, and is as it was before.
+    RolledBack,
 }
 
 /// One resource as it was left.

@@ -26,12 +26,17 @@ pub struct Holder {
 pub enum RunPhase {
     /// Plan and content are on the host's disk, verified.
     Staged,
-    /// The lock is held and every precondition still holds; nothing is changed yet.
+    /// The lock is held and every precondition still holds; where the plan touches the way in, the host is ready to undo it
+    /// by itself. Nothing is changed yet.
     Armed,
     /// Steps are being executed.
     Switching,
     /// Every step is done; the generation is being recorded.
     Switched,
+    /// The steps are over, and they touched the way in: the host undoes them unless somebody confirms over a new connection.
+    Unconfirmed,
+    /// Nobody confirmed, or the run died: the host undoes what it did.
+    RollingBack,
     /// The generation is recorded.
     Confirmed,
     /// Nothing was changed: a precondition no longer held, or the lock was taken.
@@ -40,6 +45,8 @@ pub enum RunPhase {
     Failed,
     /// The run was killed; what it had journaled is recorded as a generation.
     Interrupted,
+    /// The host has undone what the run did, and recorded that as a generation.
+    RolledBack,
 }
 
 impl RunPhase {
@@ -47,10 +54,23 @@ impl RunPhase {
     #[must_use]
     pub const fn is_final(self) -> bool {
         match self {
-            Self::Confirmed | Self::Refused | Self::Failed | Self::Interrupted => true,
-            Self::Staged | Self::Armed | Self::Switching | Self::Switched => false,
+            Self::Confirmed | Self::Refused | Self::Failed | Self::Interrupted | Self::RolledBack => true,
+            Self::Staged | Self::Armed | Self::Switching | Self::Switched | Self::Unconfirmed | Self::RollingBack => {
+                false
+            }
         }
     }
+}
+
+/// What becomes of a run that touched the way in. The host decides once: whoever comes first, the one who confirms or the
+/// deadline, and everybody else reads that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Decision {
+    /// Somebody came in over a new connection: it stays.
+    Confirmed,
+    /// Nobody did in time, or the run died: it is undone.
+    Undone,
 }
 
 /// Why a step failed.
@@ -121,6 +141,8 @@ pub enum RunEvent {
         /// Why.
         error: StepError,
     },
+    /// The host has undone what it could, but not this; each with why.
+    NotUndone(BTreeMap<ResourceId, HostText>),
 }
 
 /// A run as `status` tells it.

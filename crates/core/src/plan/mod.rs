@@ -20,6 +20,7 @@ mod sysctl;
 #[cfg(test)]
 mod tests;
 mod tree;
+mod undo;
 mod unit;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +34,7 @@ use order::Work;
 
 pub use compare::{Comparison, Differs, compare, contents};
 pub use rollback::{Remains, Rollback, rollback};
+pub use undo::Undo;
 
 /// The plan that takes a host from what was observed to what is desired.
 ///

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SecretBytes;
 use crate::model::{
-    Blob, Digest, Examination, Examine, Fact, History, Holder, HostFacts, HostText, Listener, Observed, Past, Plan,
-    RunEvent, RunPhase, RunSummary, Spec, UnitName,
+    Blob, Decision, Digest, Examination, Examine, Fact, History, Holder, HostFacts, HostText, Listener, Millis,
+    Observed, Past, Plan, RunEvent, RunPhase, RunSummary, Spec, UnitName,
 };
 
 /// What the controller asks.
@@ -33,6 +33,14 @@ pub enum Request {
         /// The content of the secrets that it delivers, by name. It goes to the host's memory and nowhere else.
         #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
         secrets: BTreeMap<String, SecretBytes>,
+        /// Where it touches the way in: how long after its steps the host waits for [`Request::Confirm`].
+        confirm_within: Millis,
+    },
+    /// Confirm a run that touched the way in. It counts only on another stream than the one that began the run: that there is
+    /// one is what is confirmed. Answered by [`Response::Decided`] with what the host decided, which may be otherwise.
+    Confirm {
+        /// The run's plan.
+        plan_id: Digest,
     },
     /// Follow a run that was started before, from this event on. Answered as [`Request::Apply`].
     Attach {
@@ -88,6 +96,8 @@ pub enum Refusal {
     Locked(Holder),
     /// There is no run of that plan on this host.
     NoSuchRun,
+    /// The run does not wait for a confirmation, or not for one on this stream.
+    NotWaiting,
     /// The plan was made for another installation.
     OtherMachine {
         /// The machine id found.
@@ -162,6 +172,8 @@ pub enum Response {
         /// The event.
         event: RunEvent,
     },
+    /// To [`Request::Confirm`].
+    Decided(Decision),
     /// To [`Request::Status`].
     Status(Box<StatusReport>),
     /// To [`Request::Examine`].
