@@ -157,7 +157,7 @@ pub async fn contents(
         return Ok(BTreeMap::new());
     }
     let values = match supply {
-        Supply::Stores => values(&open(root)?, wanted).await,
+        Supply::Stores => fetched(&open(root)?, wanted).await,
         Supply::MadeUp => wanted.into_iter().map(|wanted| (wanted, Ok(made_up()))).collect(),
     };
     let mut problems = BTreeMap::new();
@@ -194,10 +194,24 @@ fn made_up() -> SecretValue {
     )
 }
 
+/// All contents with their names, for masking: whole, and the longer words of what is a text with secrets in it.
+pub fn values(contents: &BTreeMap<HostName, Contents>) -> impl Iterator<Item = (&str, &[u8])> {
+    let all = contents.values().flatten();
+    all.flat_map(|(name, content)| {
+        let whole = std::iter::once(content.expose());
+        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=,;:{}[]()".contains(byte);
+        let parts = content.expose().split(ends).filter(|part| part.len() >= PART);
+        whole.chain(parts).map(|value| (name.as_str(), value))
+    })
+}
+
+/// The shortest part of a text with secrets in it that is taken for one of them, in bytes.
+const PART: usize = 16;
+
 type Values = BTreeMap<(Item, Version), Result<SecretValue, StoreError>>;
 
 /// Asks for all values, at once where each item is wanted in one version, as it is unless plans of different days are applied.
-async fn values(stores: &Stores, mut wanted: BTreeSet<(Item, Version)>) -> Values {
+async fn fetched(stores: &Stores, mut wanted: BTreeSet<(Item, Version)>) -> Values {
     let mut values = Values::new();
     while !wanted.is_empty() {
         let round: BTreeMap<Item, Version> = wanted.iter().cloned().collect();

@@ -1,8 +1,11 @@
 //! The terminal: results go to standard output, talk to standard error, and questions are asked only where somebody
 //! can answer. It words nothing; the report does.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, RwLock};
+
+use provision_core::redact::Redactor;
 
 use super::args::{Color, Global};
 use crate::report::Palette;
@@ -73,6 +76,8 @@ pub struct Ui {
     json: bool,
     /// The first failure to write a result. After it, nothing more is written.
     stdout_failure: Mutex<Option<io::ErrorKind>>,
+    /// Masks the secrets that are in use, in whatever is written.
+    redactor: RwLock<Option<Redactor>>,
 }
 
 impl Ui {
@@ -86,6 +91,25 @@ impl Ui {
             verbose: global.verbose,
             json: global.json,
             stdout_failure: Mutex::new(None),
+            redactor: RwLock::new(None),
+        }
+    }
+
+    /// Masks these values in everything that is written from here on: the second net, should one ever get into a text.
+    pub fn mask<'a>(&self, secrets: impl IntoIterator<Item = (&'a str, &'a [u8])>) {
+        if let Ok(mut redactor) = self.redactor.write() {
+            *redactor = Some(Redactor::new(secrets));
+        }
+    }
+
+    fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.redactor.read() {
+            Ok(redactor) => match &*redactor {
+                Some(redactor) => Cow::Owned(redactor.text(text).into_owned()),
+                None => Cow::Borrowed(text),
+            },
+            // Whoever panicked while it was made has ended the program.
+            Err(_) => Cow::Borrowed("(not shown: it cannot be masked)\n"),
         }
     }
 
@@ -141,6 +165,7 @@ impl Ui {
             return;
         };
         if failure.is_none() {
+            let text = self.masked(text);
             let mut stdout = io::stdout().lock();
             let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
             *failure = written.err().map(|error| error.kind());
@@ -157,7 +182,7 @@ impl Ui {
     /// Says something that must be heard even with `--quiet`.
     pub fn warn(&self, text: &str) {
         // Where even standard error is closed there is nobody left to tell.
-        let _ = io::stderr().lock().write_all(text.as_bytes());
+        let _ = io::stderr().lock().write_all(self.masked(text).as_bytes());
     }
 
     /// Why results were lost, other than by a reader that had enough.

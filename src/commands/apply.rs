@@ -79,7 +79,7 @@ pub(super) async fn carry_out(
         .iter()
         .map(|job| (job.plan.host.clone(), job.plan.clone()))
         .collect();
-    work.take_secrets(root, stop).await?;
+    work.take_secrets(root, ui, stop).await?;
     let hosts: Vec<_> = plans.keys().chain(work.ended.keys()).cloned().collect();
     let events = drive::apply(work.jobs, options, stop);
     Ok(watch(events, &hosts, &plans, work.ended, ui, stop).await)
@@ -159,7 +159,7 @@ impl Work {
     }
 
     /// Gets the contents of all secrets that are to be delivered, before any host is touched.
-    async fn take_secrets(&mut self, root: Option<&Path>, stop: &Stop) -> Result<(), CommandError> {
+    async fn take_secrets(&mut self, root: Option<&Path>, ui: &Ui, stop: &Stop) -> Result<(), CommandError> {
         let plans: Vec<&Plan> = self.jobs.iter().map(|job| &*job.plan).collect();
         if !plans.iter().any(|plan| secrets::delivers(plan)) {
             return Ok(());
@@ -169,6 +169,7 @@ impl Work {
             contents = secrets::contents(&root, &plans, Supply::Stores) => contents?,
             () = stop.wait() => return Err(CommandError::interrupted()),
         };
+        ui.mask(secrets::values(&contents));
         for job in &mut self.jobs {
             job.secrets = contents.remove(&job.plan.host).unwrap_or_default();
         }

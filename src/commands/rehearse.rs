@@ -256,6 +256,7 @@ impl Rehearsal<'_> {
             .collect();
         let all: Vec<&Plan> = plans.values().map(Arc::as_ref).collect();
         let mut contents = secrets::contents(&self.root, &all, self.supply()).await?;
+        self.ui.mask(secrets::values(&contents));
         for job in &mut jobs {
             job.secrets = contents.remove(&job.plan.host).unwrap_or_default();
         }

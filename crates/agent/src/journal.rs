@@ -10,6 +10,7 @@ use provision_core::model::{RunEvent, RunPhase};
 use serde::de::DeserializeOwned;
 
 use crate::lock;
+use crate::secrets::Mask;
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +41,7 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     length: u64,
+    mask: Option<Mask>,
 }
 
 impl Journal {
@@ -78,6 +80,7 @@ impl Journal {
             path: path.into(),
             file,
             length: length as u64,
+            mask: None,
         };
         Ok(Some((journal, events)))
     }
@@ -89,12 +92,21 @@ impl Journal {
         Ok(())
     }
 
+    /// From here on, no secret that is in the host's memory now is written.
+    pub(crate) fn mask_secrets(&mut self) {
+        self.mask = Mask::of_memory();
+    }
+
     /// Adds an event. When this returns, an event that a verdict rests on (a phase, the end of a step) is on the disk.
     ///
     /// # Errors
     /// [`JournalError`]; the journal is then as it was before.
     pub(crate) fn write(&mut self, event: &RunEvent) -> Result<(), JournalError> {
-        let mut line = serde_json::to_vec(event).map_err(|source| self.error(source.into()))?;
+        let line = match &self.mask {
+            Some(mask) => mask.json(event).and_then(|event| serde_json::to_vec(&event)),
+            None => serde_json::to_vec(event),
+        };
+        let mut line = line.map_err(|source| self.error(source.into()))?;
         line.push(b'\n');
         let durable = match event {
             RunEvent::Phase(_)
@@ -360,6 +372,7 @@ mod tests {
             path: full.into(),
             file,
             length: 0,
+            mask: None,
         };
         let error = journal.write(&RunEvent::Started { step: 0 }).unwrap_err();
         assert_eq!(error.to_string(), "cannot use the journal /dev/full");

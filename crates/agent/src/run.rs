@@ -232,6 +232,7 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
         lock,
         guarded,
     } = ready;
+    journal.mask_secrets();
     let mut originals = Originals::create(&layout.run(&plan_id).originals())?;
     journal.write(&RunEvent::Phase(RunPhase::Switching))?;
     let ground = Ground {
@@ -357,7 +358,7 @@ fn keep_contents(layout: &Layout, receipt: &Receipt, plan: &Plan) {
 }
 
 /// Removes old sets of secrets and values that no step took. What cannot be removed is in memory that only root reads.
-fn forget_values(plan: &Plan) {
+pub(crate) fn forget_values(plan: &Plan) {
     for step in &plan.steps {
         if let Op::Secrets { directory, .. } = &step.op
             && let Ok(memory) = Memory::of(directory)

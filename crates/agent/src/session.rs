@@ -1,6 +1,7 @@
 //! One connection: requests come in frames on stdin, answers go in frames to stdout. It looks at the host and follows runs;
 //! every change is a runner's, which outlives the connection.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::AsFd;
@@ -22,7 +23,7 @@ use crate::guard;
 use crate::journal::{self, Follower, Journal, JournalError};
 use crate::layout::Layout;
 use crate::lock::{self, LockError};
-use crate::secrets::{self, SecretError};
+use crate::secrets::{self, Mask, SecretError};
 use crate::staging::{self, StageError};
 use crate::start::{self, StartError};
 use crate::words::chain;
@@ -78,6 +79,7 @@ pub(crate) fn session(
         output,
         sequence: 0,
         began: false,
+        mask: OnceCell::new(),
     };
     let ended = answer_all(layout, &mut input, &mut answers);
     match ended {
@@ -459,12 +461,24 @@ struct Answers<W> {
     sequence: u32,
     /// Whether a run was begun on this stream: then it is not the new one that a confirmation takes.
     began: bool,
+    /// Masks the secrets that are in the host's memory. It is made when the first answer needs it.
+    mask: OnceCell<Option<Mask>>,
 }
 
 impl<W: Write> Answers<W> {
     fn send(&mut self, response: &Response) -> Result<Next, SessionError> {
-        let bytes = encode_message(response, &mut self.sequence).map_err(SessionError::Encode)?;
-        self.write(&bytes)
+        let mask = match response {
+            // Contents go back to where they came from, and are checked by their digests.
+            Response::Hello { .. } | Response::Contents(_) => None,
+            _ => self.mask.get_or_init(Mask::of_memory).as_ref(),
+        };
+        let bytes = match mask {
+            Some(mask) => mask
+                .json(response)
+                .and_then(|response| encode_message(&response, &mut self.sequence)),
+            None => encode_message(response, &mut self.sequence),
+        };
+        self.write(&bytes.map_err(SessionError::Encode)?)
     }
 
     fn end(&mut self) -> Result<(), SessionError> {

@@ -19,7 +19,7 @@ use crate::journal::{self, Journal, JournalError};
 use crate::layout::Layout;
 use crate::lock::{self, Attempt, Lock, LockError};
 use crate::own_files::{self, OwnFileError};
-use crate::run::log;
+use crate::run::{forget_values, log};
 use crate::staging::{self, StageError};
 use crate::start::{self, StartError};
 use crate::words::chain;
@@ -268,6 +268,7 @@ pub(crate) fn roll_back(
 /// Records the generation and gives the run its verdict.
 fn finish(layout: &Layout, plan: &Plan, receipt: &Receipt, journal: &mut Journal) -> Result<bool, GuardError> {
     let recorded = generations::recorded(layout).map_err(GuardError::Generations)?;
+    forget_values(plan);
     if recorded
         .as_ref()
         .is_none_or(|recorded| recorded.plan_id != receipt.plan_id)

@@ -95,6 +95,9 @@ fn not_undone(run: &Undo<'_>, failed: NotUndone, when: When) -> NotUndone {
             Some(Fact::Known(_)) | None if id.kind == Kind::Command => {
                 HostText::from("what a command does cannot be undone")
             }
+            Some(Fact::Known(_)) if id.kind == Kind::Secret => {
+                HostText::from("a secret stays as it was delivered; an old one is never brought back")
+            }
             Some(Fact::Known(now)) => HostText::new(format!(
                 "it is not as it was before the run: {}",
                 found(now).untrusted()

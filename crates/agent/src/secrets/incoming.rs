@@ -105,6 +105,14 @@ pub(crate) fn drop_all(plan: &Plan, only: Option<&Digest>) {
     }
 }
 
+/// All values that wait, whoever's they are.
+pub(super) fn all(memory: &Memory) -> Vec<Vec<u8>> {
+    let entries = fs::read_dir(&memory.root).into_iter().flatten().flatten();
+    let runs = entries.filter(|entry| entry.file_name().to_string_lossy().starts_with(PREFIX));
+    let files = runs.flat_map(|run| fs::read_dir(run.path()).into_iter().flatten().flatten());
+    files.filter_map(|file| fs::read(file.path()).ok()).collect()
+}
+
 fn place(memory: &Memory, plan_id: &Digest) -> PathBuf {
     memory.root.join(format!("{PREFIX}{plan_id}"))
 }

@@ -3,6 +3,7 @@
 
 mod boot;
 mod incoming;
+mod mask;
 mod memory;
 mod seal;
 mod set;
@@ -16,6 +17,7 @@ use provision_core::model::AbsPath;
 
 pub(crate) use boot::unseal;
 pub(crate) use incoming::{drop_all, stage, take};
+pub(crate) use mask::Mask;
 pub(crate) use memory::{Memory, MemoryError};
 pub(crate) use seal::{SealError, seal, sealed_version};
 pub(crate) use set::{Found, Piece, Set, look, publish, sweep};
