@@ -1,5 +1,6 @@
 //! Secrets on real hosts: delivered, used, changed, lost with the memory, brought back, and found nowhere else.
 
+mod canary;
 mod life;
 mod reboot;
 

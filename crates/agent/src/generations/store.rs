@@ -11,11 +11,13 @@ use super::GenerationError;
 use crate::disk;
 use crate::layout::Layout;
 use crate::own_files::{self, OwnFileError};
+use crate::secrets::Mask;
 
 /// The longest file whose content is kept, in bytes: what a plan could bring back.
 pub(crate) const CONTENT_BYTES: u64 = 64 << 20;
 
-/// Keeps the bytes of a file that is about to be replaced.
+/// Keeps the bytes of a file that is about to be replaced. Where somebody has put a secret into it that is in the host's memory,
+/// there would be one more copy of that on the disk: then it is not kept, and does not come back.
 ///
 /// # Errors
 /// [`GenerationError`].
@@ -23,6 +25,9 @@ pub(crate) fn keep(layout: &Layout, content: &Digest, bytes: &[u8]) -> Result<()
     let path = layout.stored(content);
     // It got its name when it was whole.
     if path.exists() {
+        return Ok(());
+    }
+    if Mask::of_memory().is_some_and(|mask| mask.has(bytes)) {
         return Ok(());
     }
     own_files::make_directory(&layout.store())

@@ -47,6 +47,11 @@ impl Mask {
         mask
     }
 
+    /// Whether any of them is in these bytes.
+    pub(crate) fn has(&self, bytes: &[u8]) -> bool {
+        matches!(self.0.bytes(bytes), std::borrow::Cow::Owned(_))
+    }
+
     /// A value with every text in it masked.
     ///
     /// # Errors
