@@ -100,7 +100,7 @@ pub async fn pins(root: &Path, items: &BTreeSet<SecretItem>, supply: Supply) -> 
         return Ok(items.iter().map(|item| (item.clone(), version.clone())).collect());
     }
     let stores = open(root)?;
-    let asked: BTreeSet<Item> = items.iter().map(place).collect();
+    let asked: BTreeSet<Item> = items.iter().map(|item| place(&stores, item)).collect();
     let answers = stores.versions(&asked).await;
     let pin = |item: &Item| match answers.get(item) {
         Some(Ok(version)) => Fact::Known(Some(SecretVersion(version.as_str().to_owned()))),
@@ -111,13 +111,15 @@ pub async fn pins(root: &Path, items: &BTreeSet<SecretItem>, supply: Supply) -> 
         Some(Err(error)) => Fact::unknown(format!("{error}; {}", error.fix())),
         None => Fact::unknown("the store did not answer"),
     };
-    Ok(items.iter().map(|item| (item.clone(), pin(&place(item)))).collect())
+    Ok(items.iter().map(|item| (item.clone(), pin(&place(&stores, item)))).collect())
 }
 
 /// Where a store has an item.
-fn place(item: &SecretItem) -> Item {
+#[must_use]
+pub fn place(stores: &Stores, item: &SecretItem) -> Item {
     let source = match item.source.clone() {
-        SecretSource::Project { name } | SecretSource::Age { name } => Source::Age { name },
+        SecretSource::Project { name } => stores.default_source(&name),
+        SecretSource::Age { name } => Source::Age { name },
         SecretSource::Aws { id, stage, region } => Source::Aws { id, stage, region },
         SecretSource::Command { argv } => Source::Command { argv },
         SecretSource::Environment { variable } => Source::Environment { variable },
@@ -144,27 +146,28 @@ pub async fn contents(
     plans: &[&Plan],
     supply: Supply,
 ) -> Result<BTreeMap<HostName, Contents>, SecretsError> {
+    if !plans.iter().any(|plan| delivers(plan)) {
+        return Ok(BTreeMap::new());
+    }
+    let stores = open(root)?;
     let wanted: BTreeSet<_> = plans
         .iter()
         .flat_map(|plan| delivered(plan))
         .flat_map(|spec| {
             spec.values()
                 .into_iter()
-                .filter_map(|value| Some((place(&value.item), version(value)?)))
+                .filter_map(|value| Some((place(&stores, &value.item), version(value)?)))
         })
         .collect();
-    if wanted.is_empty() {
-        return Ok(BTreeMap::new());
-    }
     let values = match supply {
-        Supply::Stores => fetched(&open(root)?, wanted).await,
+        Supply::Stores => fetched(&stores, wanted).await,
         Supply::MadeUp => wanted.into_iter().map(|wanted| (wanted, Ok(made_up()))).collect(),
     };
     let mut problems = BTreeMap::new();
     let mut contents: BTreeMap<HostName, Contents> = BTreeMap::new();
     for plan in plans {
         for spec in delivered(plan) {
-            match content(spec, &values) {
+            match content(spec, &stores, &values) {
                 Ok(content) => {
                     let of_host = contents.entry(plan.host.clone()).or_default();
                     of_host.insert(spec.name.clone(), content);
@@ -244,9 +247,9 @@ enum Failed {
     Text(SecretsError),
 }
 
-fn content(spec: &SecretSpec, values: &Values) -> Result<SecretBytes, Failed> {
+fn content(spec: &SecretSpec, stores: &Stores, values: &Values) -> Result<SecretBytes, Failed> {
     let get = |value: &SecretValueRef| {
-        let item = place(&value.item);
+        let item = place(stores, &value.item);
         let missing = || Failed::Store(StoreError::new(&item, Problem::NoAnswer));
         let version = version(value).ok_or_else(missing)?;
         match values.get(&(item.clone(), version)) {

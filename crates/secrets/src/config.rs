@@ -16,10 +16,24 @@ pub const CONFIG_FILE: &str = "secrets/stores.toml";
 /// How this project reaches its stores.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Config {
+    /// The store of secrets that name none.
+    pub default: DefaultStore,
+    /// What comes before their names there.
+    pub prefix: String,
     /// AWS Secrets Manager.
     pub aws: AwsConfig,
     /// The age-encrypted file.
     pub age: AgeConfig,
+}
+
+/// The store of secrets that name none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DefaultStore {
+    /// The age-encrypted file.
+    #[default]
+    Age,
+    /// AWS Secrets Manager.
+    Aws,
 }
 
 /// AWS Secrets Manager. Everything not said is found as every AWS tool finds it: environment, profile, instance.
@@ -77,8 +91,14 @@ impl Config {
     /// Everything that is wrong with it.
     pub fn parse(bytes: &[u8]) -> Result<Self, Findings> {
         read(CONFIG_FILE, bytes, |document, found| {
-            document.only(&["aws", "age"], found);
+            document.only(&["default", "prefix", "aws", "age"], found);
             let mut config = Self::default();
+            if checked(document.text("default", found), store, found).as_deref() == Some("aws") {
+                config.default = DefaultStore::Aws;
+            }
+            if let Some(prefix) = checked(document.text("prefix", found), prefix, found) {
+                config.prefix = prefix;
+            }
             if let Some(table) = document.table("aws", found) {
                 table.only(&["region", "profile", "endpoint", "role"], found);
                 config.aws = AwsConfig {
@@ -139,6 +159,21 @@ fn checked(
 
 fn wrong(message: impl Into<String>, help: &str) -> Result<(), Wrong> {
     Err((message.into(), Some(help.to_owned())))
+}
+
+fn store(text: &str) -> Result<(), Wrong> {
+    match text {
+        "age" | "aws" => Ok(()),
+        _ => wrong(format!("{text:?} is no store"), "write \"age\" or \"aws\""),
+    }
+}
+
+fn prefix(text: &str) -> Result<(), Wrong> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"/_+=.@-".contains(&b);
+    if text.bytes().all(allowed) {
+        return Ok(());
+    }
+    wrong(format!("{text:?} cannot begin a secret's name"), "write letters, digits and \"/_+=.@-\", such as \"bots/\"")
 }
 
 fn not_empty(text: &str) -> Result<(), Wrong> {
@@ -231,10 +266,11 @@ mod tests {
 
     #[test]
     fn everything_it_can_say_is_read() {
-        let text = "[aws]\nregion = \"eu-central-1\"\nprofile = \"ops\"\nendpoint = \"http://127.0.0.1:5000\"\n\
+        let text = "default = \"aws\"\nprefix = \"bots/\"\n[aws]\nregion = \"eu-central-1\"\nprofile = \"ops\"\nendpoint = \"http://127.0.0.1:5000\"\n\
                     role = \"arn:aws:iam::123456789012:role/a/b\"\n[age]\nfile = \"s/x.toml\"\n\
                     recipients = [\"age1zvkyg2lqzraa2lnjvqej32nkuu0ues2s82hzrye869xeexvn73equnujwj\"]\nidentities = [\"~/k\"]\n";
         let config = Config::parse(text.as_bytes()).unwrap();
+        assert_eq!((config.default, config.prefix.as_str()), (DefaultStore::Aws, "bots/"));
         assert_eq!(config.aws.region.as_deref(), Some("eu-central-1"));
         assert_eq!(config.aws.profile.as_deref(), Some("ops"));
         assert_eq!(config.aws.endpoint.as_deref(), Some("http://127.0.0.1:5000"));
@@ -248,6 +284,8 @@ mod tests {
     #[test]
     fn every_mistake_is_found_at_its_place() {
         for (text, kind, at, help) in [
+            ("default = \"vault\"\n", FindingKind::InvalidValue, "\"vault\"", "\"aws\""),
+            ("prefix = \"a b\"\n", FindingKind::InvalidValue, "\"a b\"", "such as"),
             ("[asw]\n", FindingKind::UnknownKey, "asw", "did you mean `aws`?"),
             ("[aws]\nregoin = \"x\"\n", FindingKind::UnknownKey, "regoin", "`region`"),
             ("[aws]\nregion = 1\n", FindingKind::WrongType, "1", ""),

@@ -20,7 +20,7 @@ mod surroundings;
 mod value;
 mod write;
 
-pub use config::{AgeConfig, AwsConfig, CONFIG_FILE, Config};
+pub use config::{AgeConfig, AwsConfig, CONFIG_FILE, Config, DefaultStore};
 pub use document::{Finding, FindingKind, Findings};
 pub use embedded::{Listed, Listing, Rekeyed, STORE_FILE, check_name, new_store, recipient_of};
 pub use error::{Problem, StoreError};

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::aws::{Aws, Secret};
 use crate::command::{self, DEADLINE};
-use crate::config::Config;
+use crate::config::{Config, DefaultStore};
 use crate::embedded::{Embedded, Listing, Rekeyed};
 use crate::environment;
 use crate::error::{Problem, StoreError};
@@ -19,6 +19,9 @@ use crate::value::{MAX_VALUE_BYTES, SecretValue};
 /// The stores of a project. Opening it contacts none of them and reads no key.
 #[derive(Debug)]
 pub struct Stores {
+    default: DefaultStore,
+    prefix: String,
+    region: Option<String>,
     aws: Aws,
     embedded: Embedded,
 }
@@ -39,9 +42,32 @@ impl Stores {
     #[must_use]
     pub fn with(project: &Path, config: Config, surroundings: Surroundings) -> Self {
         Self {
+            default: config.default,
+            prefix: config.prefix,
+            region: config.aws.region.clone(),
             aws: Aws::new(config.aws),
             embedded: Embedded::new(project.to_owned(), config.age, surroundings),
         }
+    }
+
+    /// Where a secret is that names no store.
+    #[must_use]
+    pub fn default_source(&self, name: &str) -> Source {
+        let name = format!("{}{name}", self.prefix);
+        match self.default {
+            DefaultStore::Age => Source::Age { name },
+            DefaultStore::Aws => Source::Aws {
+                id: name,
+                stage: None,
+                region: None,
+            },
+        }
+    }
+
+    /// The region that `secrets/stores.toml` names for AWS.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.region.as_deref()
     }
 
     /// The version that each item has now. Of Secrets Manager only `DescribeSecret` is used, and of the age file only what is plain;
