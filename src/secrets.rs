@@ -111,7 +111,10 @@ pub async fn pins(root: &Path, items: &BTreeSet<SecretItem>, supply: Supply) -> 
         Some(Err(error)) => Fact::unknown(format!("{error}; {}", error.fix())),
         None => Fact::unknown("the store did not answer"),
     };
-    Ok(items.iter().map(|item| (item.clone(), pin(&place(&stores, item)))).collect())
+    Ok(items
+        .iter()
+        .map(|item| (item.clone(), pin(&place(&stores, item))))
+        .collect())
 }
 
 /// Where a store has an item.

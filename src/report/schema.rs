@@ -130,6 +130,13 @@ fn imports(project: &Project) -> Value {
 }
 
 /// `[ports]`.
+fn forbid() -> Value {
+    about(
+        list_of(text()),
+        "Names that nothing on the host may have in it, such as those of variables with API keys.",
+    )
+}
+
 fn ports() -> Value {
     let port = or_template(integer(1, 65535));
     let protocol = json!({ "type": "string", "enum": ["tcp", "udp"] });

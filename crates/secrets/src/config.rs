@@ -173,7 +173,10 @@ fn prefix(text: &str) -> Result<(), Wrong> {
     if text.bytes().all(allowed) {
         return Ok(());
     }
-    wrong(format!("{text:?} cannot begin a secret's name"), "write letters, digits and \"/_+=.@-\", such as \"bots/\"")
+    wrong(
+        format!("{text:?} cannot begin a secret's name"),
+        "write letters, digits and \"/_+=.@-\", such as \"bots/\"",
+    )
 }
 
 fn not_empty(text: &str) -> Result<(), Wrong> {
@@ -284,7 +287,12 @@ mod tests {
     #[test]
     fn every_mistake_is_found_at_its_place() {
         for (text, kind, at, help) in [
-            ("default = \"vault\"\n", FindingKind::InvalidValue, "\"vault\"", "\"aws\""),
+            (
+                "default = \"vault\"\n",
+                FindingKind::InvalidValue,
+                "\"vault\"",
+                "\"aws\"",
+            ),
             ("prefix = \"a b\"\n", FindingKind::InvalidValue, "\"a b\"", "such as"),
             ("[asw]\n", FindingKind::UnknownKey, "asw", "did you mean `aws`?"),
             ("[aws]\nregoin = \"x\"\n", FindingKind::UnknownKey, "regoin", "`region`"),

@@ -458,6 +458,58 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
         ],
     ),
     (
+        Code::UnknownSecret,
+        &[(
+            "hosts/web-1.toml",
+            b"[files.\"/etc/bot.conf\"]\ntext = \"{{ secret_path(name='token') }}\\n\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[files.\"/etc/bot.conf\"]\ntext = \"{{ secret_path(name='token') }}\\n\"\n\n[secrets.token]\naws = \"bots/web-1/token\"\n",
+        )],
+    ),
+    (
+        Code::SecretInPlain,
+        &[(
+            "hosts/web-1.toml",
+            b"[secrets.token]\n\n[files.\"/etc/bot.env\"]\ntext = \"TOKEN={{ secret(name='token') }} {{ secret_path(name='token') }}\\n\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[secrets.token]\ndeliver = false\n\n[secrets.\"bot.env\"]\ntext = \"TOKEN={{ secret(name='token') }}\\n\"\n\n[commands.check]\nrun = [\"/usr/bin/check\", \"{{ secret_path(name='bot.env') }}\"]\ncreates = \"/var/lib/checked\"\n",
+        )],
+    ),
+    (
+        Code::SecretShared,
+        &[
+            ("hosts/web-1.toml", b"[secrets.token]\n\n[files.\"/etc/a\"]\ntext = \"{{ secret_path(name='token') }}\"\n"),
+            ("hosts/web-2.toml", b"[secrets.token]\n\n[files.\"/etc/a\"]\ntext = \"{{ secret_path(name='token') }}\"\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"[secrets.token]\nage = \"web-1/token\"\n\n[files.\"/etc/a\"]\ntext = \"{{ secret_path(name='token') }}\"\n"),
+            ("hosts/web-2.toml", b"[secrets.token]\nage = \"web-2/token\"\n\n[files.\"/etc/a\"]\ntext = \"{{ secret_path(name='token') }}\"\n"),
+        ],
+    ),
+    (
+        Code::Forbidden,
+        &[
+            ("groups/bot.toml", b"forbid = [\"OPENAI_API_KEY\"]\n"),
+            ("hosts/web-1.toml", b"[host]\ntags = [\"bot\"]\n\n[files.\"/etc/bot.env\"]\ntext = \"OPENAI_API_KEY=x\\n\"\n"),
+        ],
+        &[
+            ("groups/bot.toml", b"forbid = [\"OPENAI_API_KEY\"]\n"),
+            ("hosts/web-1.toml", b"[host]\ntags = [\"bot\"]\n\n[files.\"/etc/bot.env\"]\ntext = \"MODEL=local\\n\"\n"),
+        ],
+    ),
+    (
+        Code::UnusedSecret,
+        &[("hosts/web-1.toml", b"[secrets.token]\n")],
+        &[(
+            "hosts/web-1.toml",
+            b"[secrets.token]\nunits = [\"nginx.service\"]\n\n[packages]\nnginx = \"present\"\n\n[units.\"nginx.service\"]\nactive = true\n",
+        )],
+    ),
+    (
         Code::UnknownFile,
         &[(
             "hosts/web-1.toml",

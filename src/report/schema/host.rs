@@ -1,6 +1,7 @@
 //! The schema of host files. What `[host]` takes is read in the language's `host`; the tests hold the two together.
 
 use provision_core::config::Project;
+use provision_core::model::AfterReboot;
 use serde_json::{Value, json};
 
 use super::{about, imports, integer, list_of, pattern, ports, root, settings, table, text};
@@ -9,6 +10,7 @@ pub(super) fn schema(project: &Project) -> Value {
     let mut own = vec![
         ("imports", imports(project)),
         ("ports", ports()),
+        ("forbid", super::forbid()),
         ("host", host()),
         (
             "hetzner",
@@ -76,6 +78,20 @@ fn host() -> Value {
                 about(
                     list_of(pattern("^[a-z0-9._-]{1,63}$")),
                     "Words to select hosts by, as in `provision plan @bot`.",
+                ),
+            ),
+            (
+                "secrets_directory",
+                about(
+                    pattern("^/run/[A-Za-z0-9_-]+$"),
+                    "Where its secrets are: a name of its own in /run, \"/run/agenix\" by default.",
+                ),
+            ),
+            (
+                "secrets_after_reboot",
+                about(
+                    json!({ "type": "string", "enum": AfterReboot::ALL.map(AfterReboot::word) }),
+                    "After a reboot its memory is empty: \"push\" lets units wait for the next apply (default), \"sealed\" keeps an encrypted copy that only the host can read, \"fetch\" lets an AWS host fetch them itself.",
                 ),
             ),
             (

@@ -49,6 +49,7 @@ pub(super) fn group(project: &Project) -> Value {
         ("description", about(text(), "What the group is for.")),
         ("imports", imports(project)),
         ("ports", ports()),
+        ("forbid", super::forbid()),
     ];
     own.extend(settings(project));
     root(

@@ -133,6 +133,9 @@ codes! {
     SecretShared "E0515" "one secret on two hosts"
         "Two bots with one token disconnect each other, and one host that is broken into gives away both. Give each host its own, or say \
          `shared = true` where it is meant."
+    Forbidden "E0516" "a name that must not be on the host"
+        "`forbid` in the host's file or a group's lists names, such as of variables with API keys, that nothing on the host may have: no \
+         file, no unit, no command and no secret."
     TwoMachines "E0601" "a host with two cloud servers"
         "A host runs on one machine: on Hetzner or on AWS."
     Deprecated "W0701" "an option that its module is about to drop"

@@ -6,7 +6,7 @@ use super::import::{Import, imports};
 use super::port::{PortClaim, ports};
 use super::resource::{Declaration, declarations};
 use super::setting::{Setting, settings};
-use super::source::SourceId;
+use super::source::{SourceId, Spanned};
 use super::tree::Table;
 
 /// A group as it is written: `groups/TAG.toml`.
@@ -26,6 +26,8 @@ pub struct HostGroup {
     pub settings: Vec<Setting>,
     /// The resources that the hosts have, in the order of the file.
     pub resources: Vec<Declaration>,
+    /// Names of secrets that must not be on the hosts.
+    pub forbid: Vec<Spanned<String>>,
     /// The ports that it says are taken.
     pub ports: Vec<PortClaim>,
     /// Whether something is wrong with the file itself.
@@ -35,7 +37,7 @@ pub struct HostGroup {
 }
 
 /// The keys of a group that are no table of resources.
-const KEYS: [&str; 6] = ["description", "imports", "set", "default", "force", "ports"];
+const KEYS: [&str; 7] = ["description", "imports", "forbid", "set", "default", "force", "ports"];
 
 impl HostGroup {
     /// Reads a group's document.
@@ -52,6 +54,7 @@ impl HostGroup {
             imports: imports(document, found),
             settings: settings(document, found),
             resources: declarations(document, found),
+            forbid: decode::texts(document, "forbid", found),
             ports: ports(document, found),
             broken: false,
             unreadable: false,

@@ -39,6 +39,8 @@ pub struct Host {
     pub settings: Vec<Setting>,
     /// Its own resources, in the order of the file.
     pub resources: Vec<Declaration>,
+    /// Names of secrets that must not be on it.
+    pub forbid: Vec<Spanned<String>>,
     /// The ports that it says are taken.
     pub ports: Vec<PortClaim>,
     /// Whether something is wrong with the file itself.
@@ -48,7 +50,9 @@ pub struct Host {
 }
 
 /// The keys of a host file that are no table of resources.
-const KEYS: [&str; 8] = ["imports", "host", "hetzner", "aws", "set", "default", "force", "ports"];
+const KEYS: [&str; 9] = [
+    "imports", "forbid", "host", "hetzner", "aws", "set", "default", "force", "ports",
+];
 const HOST_KEYS: &[&str] = &[
     "address",
     "port",
@@ -95,6 +99,7 @@ impl Host {
             imports: imports(document, found),
             settings: settings(document, found),
             resources: declarations(document, found),
+            forbid: decode::texts(document, "forbid", found),
             ports: ports(document, found),
             broken: false,
             unreadable: false,

@@ -17,7 +17,7 @@ use super::render::{Facts, Renderer, Scope, Templates, Written, instances_value}
 use super::secrets::{self, Kept};
 use super::trace::{By, Trace};
 use super::uses::{self, Uses};
-use super::{check, claims, dependencies, kind, needed, provided, repeat};
+use super::{check, claims, dependencies, forbid, kind, needed, provided, repeat};
 
 /// What all hosts of a resolution share.
 pub(super) struct Shared<'a> {
@@ -120,6 +120,12 @@ fn with_modules(
             .map(|(id, declared)| (id.clone(), declared.spec.clone()))
             .collect();
     }
+    let forbidden = imported
+        .groups
+        .iter()
+        .flat_map(|group| &group.forbid)
+        .chain(&host.forbid);
+    forbid::names(forbidden, &declarations, renderer.found);
     check::paths(&declarations, renderer.found);
     check::holds(&declarations, renderer.found);
     check::blocks(&declarations, renderer.found);
