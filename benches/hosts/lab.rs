@@ -191,7 +191,7 @@ impl Far {
             host.ssh_address(),
             LinkOptions {
                 delay,
-                faults: Vec::new(),
+                ..LinkOptions::default()
             },
         )?;
         let host = Reach {

@@ -49,7 +49,7 @@ pub use base::{BaseError, BaseImage, BaseOptions, DEFAULT_CACHE_DIR, Progress, R
 pub use cgroup::CgroupError;
 pub use host::{Bind, HostError, HostOptions, ReadyError, SSH_PORT, StartError, ThrowawayHost};
 pub use kept::{KeptError, KeptHost, destroy_kept, list_kept};
-pub use link::{Direction, Effect, Fault, Link, LinkOptions};
+pub use link::{Direction, Effect, Fault, Link, LinkOptions, Loss};
 pub use mounts::MountError;
 pub use network::NetworkError;
 pub use nspawn::BootError;

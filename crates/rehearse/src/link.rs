@@ -1,5 +1,5 @@
 //! A TCP link with the bad habits of real networks, on the loopback: it adds distance, and breaks in the ways it is told to, at the byte it is told to.
-//! It has no randomness and limits no bandwidth; what it does follows from its options and the bytes alone.
+//! It has no randomness: what it does follows from its options and the bytes alone.
 
 mod connection;
 mod lane;
@@ -51,8 +51,21 @@ pub struct Fault {
 pub struct LinkOptions {
     /// How long every byte takes in each direction; a round trip takes twice that. Connecting takes as long as it would over a real distance, too.
     pub delay: Duration,
+    /// How many bytes pass in a second, in each direction of each connection; `None` is as many as come.
+    pub bandwidth: Option<u32>,
+    /// Where it loses something.
+    pub loss: Option<Loss>,
     /// What breaks, and when.
     pub faults: Vec<Fault>,
+}
+
+/// What losing packets looks like to those who speak TCP: again and again nothing arrives for a while, and then all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Loss {
+    /// After how many bytes of a direction, each time.
+    pub every: u32,
+    /// For how long: until the sender has sent again what was lost.
+    pub pause: Duration,
 }
 
 /// What the link does at this moment, for all connections.
@@ -79,6 +92,8 @@ struct State {
 struct Shared {
     to: SocketAddr,
     delay: Duration,
+    bandwidth: Option<u32>,
+    loss: Option<Loss>,
     state: Mutex<State>,
 }
 
@@ -126,6 +141,8 @@ impl Link {
         let shared = Arc::new(Shared {
             to,
             delay: options.delay,
+            bandwidth: options.bandwidth,
+            loss: options.loss,
             state: Mutex::new(State {
                 weather: Weather::Fair,
                 faults: options.faults,

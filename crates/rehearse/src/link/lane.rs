@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Direction, Effect, Fault, Shared, Weather};
 
@@ -33,6 +33,8 @@ pub(super) struct Lane {
     queued: usize,
     /// How many bytes were read from the sender so far.
     read: u64,
+    /// When the line has taken all that was read so far.
+    free_at: Option<Instant>,
     /// Nothing more is read.
     is_read_out: bool,
     /// The receiver was told that nothing more comes.
@@ -54,6 +56,7 @@ impl Lane {
             queue: VecDeque::new(),
             queued: 0,
             read: 0,
+            free_at: None,
             is_read_out: false,
             is_over: false,
         }
@@ -124,24 +127,47 @@ impl Lane {
 
     /// Reads once from the sender.
     pub(super) fn take(&mut self, from: &mut TcpStream, shared: &Shared) {
-        let mut buffer = vec![0; CHUNK];
-        let arrival = |instant: Instant| instant + shared.delay;
+        // On a slow line in pieces of a tenth of a second, so that it trickles as it would.
+        let piece = shared
+            .bandwidth
+            .map_or(CHUNK, |bytes| (bytes as usize / 10).clamp(1, CHUNK));
+        let mut buffer = vec![0; piece];
         match from.read(&mut buffer) {
             Ok(0) => {
                 self.is_read_out = true;
-                self.push(arrival(Instant::now()), Item::End);
+                let arrival = self.taken(0, Instant::now(), shared) + shared.delay;
+                self.push(arrival, Item::End);
             }
             Ok(length) => {
                 buffer.truncate(length);
+                let arrival = self.taken(length, Instant::now(), shared) + shared.delay;
                 let faults = &mut shared.state().faults;
-                self.put(buffer, arrival(Instant::now()), faults);
+                self.put(buffer, arrival, faults);
             }
             Err(error) if is_not_yet(&error) => {}
             Err(_) => {
                 self.is_read_out = true;
-                self.push(arrival(Instant::now()), Item::Happening(Effect::Reset));
+                let arrival = self.taken(0, Instant::now(), shared) + shared.delay;
+                self.push(arrival, Item::Happening(Effect::Reset));
             }
         }
+    }
+
+    /// When the line has taken `length` more bytes that come now.
+    fn taken(&mut self, length: usize, now: Instant, shared: &Shared) -> Instant {
+        let end = self.read + length as u64;
+        let begin = self.free_at.map_or(now, |free| free.max(now));
+        let takes = shared.bandwidth.map_or(Duration::ZERO, |bandwidth| {
+            Duration::from_secs(length as u64) / bandwidth.max(1)
+        });
+        let lost = shared.loss.map_or(Duration::ZERO, |loss| {
+            let every = u64::from(loss.every.max(1));
+            let times = end / every - self.read / every;
+            loss.pause * u32::try_from(times).unwrap_or(u32::MAX)
+        });
+        let free = begin + takes + lost;
+        self.free_at = Some(free);
+        free
     }
 
     /// Hands the receiver what has arrived, as far as it takes it.

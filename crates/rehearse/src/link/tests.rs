@@ -37,8 +37,8 @@ fn connect(link: &Link) -> TcpStream {
 
 fn with_fault(direction: Direction, at: u64, effect: Effect) -> Link {
     link(LinkOptions {
-        delay: Duration::ZERO,
         faults: vec![Fault { direction, at, effect }],
+        ..LinkOptions::default()
     })
 }
 
@@ -84,7 +84,7 @@ fn a_round_trip_takes_twice_the_delay_and_connecting_what_it_would() {
     let delay = Duration::from_millis(30);
     let link = link(LinkOptions {
         delay,
-        faults: Vec::new(),
+        ..LinkOptions::default()
     });
     let start = Instant::now();
     let mut stream = connect(&link);
@@ -104,7 +104,7 @@ fn many_bytes_on_the_way_do_not_wait_for_one_another() {
     let delay = Duration::from_millis(50);
     let link = link(LinkOptions {
         delay,
-        faults: Vec::new(),
+        ..LinkOptions::default()
     });
     let mut stream = connect(&link);
     exchange(&mut stream, b"warm");
@@ -116,6 +116,34 @@ fn many_bytes_on_the_way_do_not_wait_for_one_another() {
     stream.read_exact(&mut back).unwrap();
     // One after the other they would take 20 round trips, 2 s.
     assert!(start.elapsed() < delay * 10, "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_slow_line_lets_so_many_bytes_pass_in_a_second_and_a_lossy_one_pauses() {
+    let slow = link(LinkOptions {
+        bandwidth: Some(100_000),
+        ..LinkOptions::default()
+    });
+    let mut stream = connect(&slow);
+    let start = Instant::now();
+    exchange(&mut stream, &[7; 20_000]);
+    // 0.2 s one way; on the way back the first bytes travel while the last still come.
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(200), "{took:?}");
+
+    let pause = Duration::from_millis(150);
+    let lossy = link(LinkOptions {
+        loss: Some(Loss { every: 1000, pause }),
+        ..LinkOptions::default()
+    });
+    let mut stream = connect(&lossy);
+    let start = Instant::now();
+    exchange(&mut stream, &[7; 900]);
+    let before = start.elapsed();
+    assert!(before < pause, "nothing is lost yet: {before:?}");
+    exchange(&mut stream, &[7; 900]);
+    // Once on the way there, and once on the way back.
+    assert!(start.elapsed() >= pause * 2, "{:?}", start.elapsed());
 }
 
 #[test]
