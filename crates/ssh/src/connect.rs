@@ -266,6 +266,10 @@ fn exchange_failed(endpoint: &Endpoint, lifeline: &Lifeline, ending: &Ending, er
             }
         }
         ClientError::Russh(error) => {
+            if let Some(said) = lifeline.turned_away() {
+                let said = Untrusted::new(said.trim_ascii());
+                return ConnectError::Ungreeted { endpoint, said };
+            }
             let ended = ending.get().unwrap_or_else(|| match error {
                 russh::Error::HUP | russh::Error::Disconnect => Ended::ByHost(Untrusted::new("")),
                 other => Ended::Broken((&other).into()),

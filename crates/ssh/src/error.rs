@@ -139,6 +139,14 @@ pub enum ConnectError {
     /// The host refused every key we tried, or there was none to try.
     #[error(transparent)]
     AuthRefused(Box<AuthRefused>),
+    /// The host ended the connection before it greeted, as a server does that has too many logins open.
+    #[error("{endpoint} hung up before it greeted{}", Said(said))]
+    Ungreeted {
+        /// Where to.
+        endpoint: Endpoint,
+        /// What it said instead.
+        said: Untrusted,
+    },
     /// The host closed the connection before it was ready.
     #[error("{endpoint} closed the connection during the {stage}")]
     Closed {
@@ -194,6 +202,8 @@ pub enum ConnectErrorKind {
     HostKey,
     /// The host does not let us in.
     Auth,
+    /// The host hung up before it said who it is: it may take the next try.
+    Ungreeted,
     /// The host speaks no SSH that is fit for use.
     Protocol,
     /// ssh_config or the target cannot be used.
@@ -216,6 +226,7 @@ impl ConnectError {
             | Self::HostKeyRevoked { .. }
             | Self::HostKeyWeak { .. } => ConnectErrorKind::HostKey,
             Self::AuthRefused(_) => ConnectErrorKind::Auth,
+            Self::Ungreeted { .. } => ConnectErrorKind::Ungreeted,
             Self::NoCommonAlgorithm { .. } | Self::Truncatable { .. } | Self::Closed { .. } | Self::Protocol { .. } => {
                 ConnectErrorKind::Protocol
             }
@@ -348,6 +359,18 @@ impl fmt::Display for SkipReason {
             Self::Unreadable(problem) | Self::Agent(problem) => f.write_str(problem),
             Self::Enough => f.write_str("not tried after three refusals: name the right key with IdentityFile"),
         }
+    }
+}
+
+/// A host's words, where there are any.
+struct Said<'a>(&'a Untrusted);
+
+impl fmt::Display for Said<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, ", and said \"{}\"", self.0.escaped())
     }
 }
 

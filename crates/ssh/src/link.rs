@@ -1,12 +1,12 @@
 //! The byte stream under SSH, TCP or a jump host's channel, that cannot hang: a write that makes no
-//! progress ends it, and so does the owner letting go. It knows nothing of SSH.
+//! progress ends it, and so does the owner letting go. Of SSH it knows how a server greets, and nothing more.
 
 use std::{
     convert::Infallible,
     io,
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, ready},
@@ -24,13 +24,53 @@ use tokio::{
 #[derive(Debug)]
 pub(crate) struct Lifeline {
     _end: oneshot::Sender<Infallible>,
-    spoke: Arc<AtomicBool>,
+    heard: Arc<Heard>,
 }
 
 impl Lifeline {
     /// True once the peer has sent a byte.
     pub(crate) fn peer_spoke(&self) -> bool {
-        self.spoke.load(Ordering::Relaxed)
+        self.heard.greeted.load(Ordering::Relaxed) || !self.heard.first().is_empty()
+    }
+
+    /// What a peer said that hung up before it greeted; `None` for every other.
+    pub(crate) fn turned_away(&self) -> Option<Vec<u8>> {
+        let away = self.heard.hung_up.load(Ordering::Relaxed) && !self.heard.greeted.load(Ordering::Relaxed);
+        away.then(|| self.heard.first().clone())
+    }
+}
+
+/// What came from the peer, as far as it tells whether it is an SSH server at all.
+#[derive(Debug, Default)]
+struct Heard {
+    /// It has sent a line that begins with `SSH-`.
+    greeted: AtomicBool,
+    /// It has ended the stream, or the stream broke.
+    hung_up: AtomicBool,
+    /// Its first bytes, up to the greeting.
+    first: Mutex<Vec<u8>>,
+}
+
+/// How much of what comes before a greeting is kept, in bytes. Servers may say a few lines before it (RFC 4253, 4.2).
+const BEFORE_GREETING: usize = 4096;
+
+impl Heard {
+    fn first(&self) -> std::sync::MutexGuard<'_, Vec<u8>> {
+        // Nothing panics while holding it.
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hear(&self, bytes: &[u8]) {
+        if self.greeted.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut first = self.first();
+        let room = BEFORE_GREETING.saturating_sub(first.len());
+        first.extend(bytes.iter().take(room));
+        if first.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"SSH-")) {
+            self.greeted.store(true, Ordering::Relaxed);
+            first.clear();
+        }
     }
 }
 
@@ -41,21 +81,21 @@ pub(crate) struct Link<S> {
     /// Runs while a write is pending.
     stalled: Option<Pin<Box<Sleep>>>,
     end: oneshot::Receiver<Infallible>,
-    spoke: Arc<AtomicBool>,
+    heard: Arc<Heard>,
 }
 
 impl<S> Link<S> {
     pub(crate) fn new(stream: S, stall: Duration) -> (Self, Lifeline) {
         let (sender, end) = oneshot::channel();
-        let spoke = Arc::new(AtomicBool::new(false));
+        let heard = Arc::new(Heard::default());
         let link = Self {
             stream,
             stall,
             stalled: None,
             end,
-            spoke: Arc::clone(&spoke),
+            heard: Arc::clone(&heard),
         };
-        (link, Lifeline { _end: sender, spoke })
+        (link, Lifeline { _end: sender, heard })
     }
 
     /// Ready once the owner has let go of the lifeline.
@@ -85,12 +125,17 @@ impl<S> Link<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Link<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            this.spoke.store(true, Ordering::Relaxed);
-            return read;
+        match &read {
+            Poll::Pending => return this.poll_end(cx).map(Err),
+            Poll::Ready(Ok(())) => match buffer.filled().get(before..) {
+                Some(bytes) if !bytes.is_empty() => this.heard.hear(bytes),
+                _ => this.heard.hung_up.store(true, Ordering::Relaxed),
+            },
+            Poll::Ready(Err(_)) => this.heard.hung_up.store(true, Ordering::Relaxed),
         }
-        this.poll_end(cx).map(Err)
+        read
     }
 }
 
@@ -144,6 +189,33 @@ mod tests {
         });
         link.write_all(&[0; 64]).await.unwrap();
         reader.await.unwrap();
+    }
+
+    /// What a client hears of a peer that sends these pieces and hangs up.
+    async fn heard(pieces: &[&[u8]]) -> Lifeline {
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let (mut link, lifeline) = Link::new(ours, Duration::from_secs(30));
+        for piece in pieces {
+            theirs.write_all(piece).await.unwrap();
+            link.read_exact(&mut vec![0; piece.len()]).await.unwrap();
+        }
+        drop(theirs);
+        assert_eq!(link.read(&mut [0; 8]).await.unwrap(), 0);
+        lifeline
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_before_the_greeting_is_told_from_who_does_so_after_it() {
+        let silent = heard(&[]).await;
+        assert_eq!(silent.turned_away().as_deref(), Some(&b""[..]));
+        assert!(!silent.peer_spoke());
+        let full = heard(&[b"Exceeded ", b"MaxStartups\r\n"]).await;
+        assert_eq!(full.turned_away().as_deref(), Some(&b"Exceeded MaxStartups\r\n"[..]));
+        assert!(full.peer_spoke());
+        // Lines before the greeting, which comes in pieces.
+        let greeted = heard(&[b"be careful\r\nSS", b"H-2.0-x\r\n"]).await;
+        assert_eq!(greeted.turned_away(), None);
+        assert!(greeted.peer_spoke());
     }
 
     #[tokio::test]

@@ -130,17 +130,42 @@ async fn a_timed_out_handshake_leaves_no_connection_behind() {
 #[tokio::test]
 async fn garbage_instead_of_ssh_is_a_protocol_error() {
     for garbage in [
-        &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+        &b"x\n".repeat(64)[..],
         b"SSH-2.0-x\r\n\xff\xff\xff\xff\0\0\0\0\0\0\0\0\0\0\0\0",
     ] {
+        let garbage = garbage.to_vec();
+        let port = serve(move |mut stream| {
+            let garbage = garbage.clone();
+            async move {
+                stream.write_all(&garbage).await.unwrap();
+                let mut sink = Vec::new();
+                let _ = stream.read_to_end(&mut sink).await;
+            }
+        })
+        .await;
+        let (error, _) = refused(port).await;
+        assert_eq!(error.kind(), ConnectErrorKind::Protocol, "{error}");
+    }
+}
+
+/// Not SSH, or SSH that takes nobody at the moment: what it said is told, and it is told from a broken protocol.
+#[tokio::test]
+async fn a_server_that_hangs_up_instead_of_greeting_is_told_as_such() {
+    for said in ["", "Exceeded MaxStartups\r\n", "HTTP/1.1 400 Bad Request\r\n\r\n"] {
         let port = serve(move |mut stream| async move {
-            stream.write_all(garbage).await.unwrap();
+            stream.write_all(said.as_bytes()).await.unwrap();
+            // The client's own greeting is read, or closing would be a reset that loses what was said.
             let mut sink = [0; 4096];
             let _ = stream.read(&mut sink).await;
         })
         .await;
         let (error, _) = refused(port).await;
-        assert_eq!(error.kind(), ConnectErrorKind::Protocol, "{error}");
+        assert_eq!(error.kind(), ConnectErrorKind::Ungreeted, "{said:?}: {error}");
+        let told = error.to_string();
+        assert!(
+            told.contains("before it greeted") && told.contains(said.trim()),
+            "{told}"
+        );
     }
 }
 
