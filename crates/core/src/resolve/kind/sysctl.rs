@@ -77,19 +77,24 @@ fn read_at_boot(file: &AbsPath) -> bool {
     name.is_some_and(|name| name.ends_with(".conf") && !name.contains('/') && name.len() > ".conf".len())
 }
 
-/// Declares each file with all the keys that it keeps, and the live values after it.
+/// Declares the live values, and each file after all the keys that it keeps. In this order a power cut between the two loses
+/// nothing: the kernel then starts with what it had before. The other way round it would start with our value, and nobody
+/// could tell what had been there.
 pub(super) fn finish(declarations: &mut Declarations, found: &mut Vec<Diagnostic>) {
     let sysctls = std::mem::take(&mut declarations.sysctls);
-    let mut files: BTreeMap<AbsPath, (String, Span)> = BTreeMap::new();
+    let mut files: BTreeMap<AbsPath, Kept> = BTreeMap::new();
     for (key, sysctl) in &sysctls {
-        let header = "# Written by provision; what is changed here by hand is changed back.\n";
-        let (text, span) = files
+        let kept = files
             .entry(sysctl.file.clone())
-            .or_insert_with(|| (header.to_owned(), sysctl.span));
-        text.push_str(&format!("{key} = {}\n", sysctl.value));
-        *span = (*span).min(sysctl.span);
+            .or_insert_with(|| Kept::at(sysctl.span));
+        kept.text.push_str(&format!("{key} = {}\n", sysctl.value));
+        kept.span = kept.span.min(sysctl.span);
+        kept.after.push(Said {
+            on: crate::config::Spanned::new(ResourceId::new(Kind::Sysctl, key.as_str()), sysctl.span),
+            reason: DependencyReason::After,
+        });
     }
-    for (path, (text, span)) in files {
+    for (path, Kept { text, span, after }) in files {
         let (blob, content) = made(text);
         declarations.keep(&blob, content);
         let id = ResourceId::new(Kind::File, path.as_str());
@@ -111,23 +116,27 @@ pub(super) fn finish(declarations: &mut Declarations, found: &mut Vec<Diagnostic
             private: false,
             seed: false,
         };
-        declarations.declare(Spec::File(spec), span, Vec::new(), found);
+        declarations.declare(Spec::File(spec), span, after, found);
     }
-    for (
-        key,
-        Sysctl {
-            value,
-            file,
+    for (key, Sysctl { value, span, .. }) in sysctls {
+        declarations.declare(Spec::Sysctl(SysctlSpec { key, value }), span, Vec::new(), found);
+    }
+}
+
+/// A file that keeps kernel parameters.
+struct Kept {
+    text: String,
+    /// Where the first of them is declared.
+    span: Span,
+    after: Vec<Said>,
+}
+
+impl Kept {
+    fn at(span: Span) -> Self {
+        Self {
+            text: "# Written by provision; what is changed here by hand is changed back.\n".to_owned(),
             span,
-            weak: _,
-        },
-    ) in sysctls
-    {
-        let on = crate::config::Spanned::new(ResourceId::new(Kind::File, file.as_str()), span);
-        let said = Said {
-            on,
-            reason: DependencyReason::After,
-        };
-        declarations.declare(Spec::Sysctl(SysctlSpec { key, value }), span, vec![said], found);
+            after: Vec::new(),
+        }
     }
 }
