@@ -27,6 +27,15 @@ impl Ground<'_> {
     fn original(&self, id: &ResourceId) -> Option<&State> {
         self.previous?.entries.get(id)?.original.as_ref()
     }
+
+    /// What takes the place of a path that leaves, under another kind; it has no original of its own yet.
+    fn successor(&self, id: &ResourceId) -> Option<ResourceId> {
+        if self.plan.entries.contains_key(id) {
+            return None;
+        }
+        let mut others = id.others_at_path();
+        others.find(|other| self.plan.entries.contains_key(other) && self.original(other).is_none())
+    }
 }
 
 /// The state of what a step is the first to change and that is not in `looked` yet, right before it: an earlier step of the
@@ -40,12 +49,29 @@ pub(crate) fn look(
     step: &Step,
     looked: &BTreeMap<ResourceId, State>,
 ) -> Result<BTreeMap<ResourceId, State>, StepError> {
-    if matches!(step.op, Op::Record) {
-        return Ok(BTreeMap::new());
-    }
     let mut states = BTreeMap::new();
+    // Their content is in the store since they were first looked at.
+    let mut inherited = BTreeMap::new();
     let mut specs = Vec::new();
     for id in touched(step) {
+        // Whatever its kind, there was one thing at a path before us: whoever takes the path over inherits it.
+        if let Some(heir) = ground.successor(&id)
+            && !looked.contains_key(&heir)
+        {
+            let left = ground.previous.and_then(|previous| previous.entries.get(&id));
+            match (ground.original(&id), left) {
+                (Some(original), _) => _ = inherited.insert(heir, original.clone()),
+                (None, Some(left)) => states.extend(
+                    observe_known(&[left.spec.clone()])?
+                        .into_values()
+                        .map(|state| (heir.clone(), state)),
+                ),
+                (None, None) => {}
+            }
+        }
+        if matches!(step.op, Op::Record) {
+            continue;
+        }
         if ground.original(&id).is_some() || looked.contains_key(&id) {
             continue;
         }
@@ -58,18 +84,11 @@ pub(crate) fn look(
             states.extend(ground.found.get(&id).map(|state| (id, state.clone())));
         }
     }
-    for (id, fact) in observe_all(&specs) {
-        match fact {
-            Fact::Known(state) => _ = states.insert(id, state),
-            Fact::Unknown(reason) => {
-                let problem = format!("cannot see {id} before changing it: {}", reason.untrusted());
-                return Err(execute::problem(problem));
-            }
-        }
-    }
+    states.extend(observe_known(&specs)?);
     for (id, state) in &mut states {
         keep_content(ground.layout, id, state)?;
     }
+    states.extend(inherited);
     Ok(states)
 }
 
@@ -133,6 +152,21 @@ const fn is_kept(kind: Kind) -> bool {
         | Kind::Secret
         | Kind::Unit => true,
     }
+}
+
+/// The same, where nothing may be unknown.
+fn observe_known(specs: &[Spec]) -> Result<BTreeMap<ResourceId, State>, StepError> {
+    let mut states = BTreeMap::new();
+    for (id, fact) in observe_all(specs) {
+        match fact {
+            Fact::Known(state) => _ = states.insert(id, state),
+            Fact::Unknown(reason) => {
+                let problem = format!("cannot see {id} before changing it: {}", reason.untrusted());
+                return Err(execute::problem(problem));
+            }
+        }
+    }
+    Ok(states)
 }
 
 fn observe_all(specs: &[Spec]) -> BTreeMap<ResourceId, Fact<State>> {

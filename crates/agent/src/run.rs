@@ -243,7 +243,6 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
     };
     let mut done = BTreeMap::new();
     let mut before = BTreeMap::new();
-    let mut begun = BTreeMap::new();
     let mut complete = true;
     for (number, step) in plan.steps.iter().enumerate() {
         let began = Instant::now();
@@ -283,12 +282,17 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
             }
             Err(error) => {
                 journal.write(&RunEvent::StepFailed { step: number, error })?;
-                begun = before::changed(&ground, before);
                 complete = false;
                 break;
             }
         }
     }
+    // Of a whole run, what is left was inherited by something that needed no step.
+    let begun = if complete {
+        before
+    } else {
+        before::changed(&ground, before)
+    };
     if complete {
         journal.write(&RunEvent::Phase(RunPhase::Switched))?;
     }

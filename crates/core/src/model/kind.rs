@@ -79,6 +79,28 @@ impl Kind {
         self.names().1
     }
 
+    /// Whether resources of this kind lie at the path that they are named by, so that two of them cannot share a name.
+    #[must_use]
+    pub const fn lies_at_path(self) -> bool {
+        match self {
+            Self::Directory | Self::File | Self::Symlink => true,
+            Self::Group
+            | Self::User
+            | Self::Package
+            | Self::Block
+            | Self::Archive
+            | Self::Npm
+            | Self::Hold
+            | Self::Linger
+            | Self::KernelModule
+            | Self::Sysctl
+            | Self::Secret
+            | Self::Command
+            | Self::Unit
+            | Self::Probe => false,
+        }
+    }
+
     const fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Group => ("group", "groups"),

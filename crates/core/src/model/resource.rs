@@ -36,6 +36,14 @@ impl ResourceId {
             name: name.into(),
         }
     }
+
+    /// The resources of other kinds that would lie at the same path; none for what lies at no path.
+    pub fn others_at_path(&self) -> impl Iterator<Item = Self> {
+        Kind::ALL
+            .into_iter()
+            .filter(|kind| self.kind.lies_at_path() && kind.lies_at_path() && *kind != self.kind)
+            .map(|kind| Self::new(kind, self.name.clone()))
+    }
 }
 
 impl fmt::Display for ResourceId {

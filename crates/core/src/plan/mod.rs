@@ -134,9 +134,9 @@ impl<'a> Draft<'a> {
                 continue;
             }
             let Some(state) = self.state(id) else { continue };
-            let successor = path::kinds_at_a_path()
-                .map(|kind| ResourceId::new(kind, id.name.clone()))
-                .find(|other| path::is_path(id.kind) && self.desired.resources.contains_key(other));
+            let successor = id
+                .others_at_path()
+                .find(|other| self.desired.resources.contains_key(other));
             let removal::Removal { edit, frees } = removal::removal(entry, state, successor.is_some());
             if frees {
                 self.freed.insert(id.name.clone());
@@ -169,7 +169,7 @@ impl<'a> Draft<'a> {
             }
             let Some(mut state) = self.state(id) else { continue };
             let absent = State::Path(PathState::Absent);
-            if path::is_path(id.kind) && self.freed.contains(&id.name) {
+            if id.kind.lies_at_path() && self.freed.contains(&id.name) {
                 state = &absent;
             }
             let found = difference::difference(&resource.spec, state, Some(&self.desired.blobs));

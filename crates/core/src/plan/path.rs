@@ -2,36 +2,9 @@
 
 use super::difference::{Blobs, Difference, Edit, becomes, changes};
 use crate::model::{
-    Action, DirectorySpec, FieldChange, FileSpec, HostText, Kind, Mode, Op, Owner, PathState, Reason, SymlinkSpec,
-    TextChange,
+    Action, DirectorySpec, FieldChange, FileSpec, HostText, Mode, Op, Owner, PathState, Reason, SymlinkSpec, TextChange,
 };
 use crate::wire::limits::DIFF_TEXT_BYTES;
-
-/// The kinds that lie at a path.
-pub(super) fn kinds_at_a_path() -> impl Iterator<Item = Kind> {
-    Kind::ALL.into_iter().filter(|kind| is_path(*kind))
-}
-
-/// Whether resources of this kind lie at a path, so that two of them cannot share a name.
-pub(super) const fn is_path(kind: Kind) -> bool {
-    match kind {
-        Kind::Directory | Kind::File | Kind::Symlink => true,
-        Kind::Group
-        | Kind::User
-        | Kind::Package
-        | Kind::Block
-        | Kind::Archive
-        | Kind::Npm
-        | Kind::Hold
-        | Kind::Linger
-        | Kind::KernelModule
-        | Kind::Sysctl
-        | Kind::Secret
-        | Kind::Command
-        | Kind::Unit
-        | Kind::Probe => false,
-    }
-}
 
 pub(super) fn file(spec: &FileSpec, state: &PathState, blobs: Option<&Blobs>) -> Difference {
     match state {

@@ -128,72 +128,85 @@ fn forget(entry: &Entry, state: &State, stays: Reason) -> Edit {
 }
 
 fn path(path: &AbsPath, kind: PathKind, entry: &Entry, state: &PathState, replaced: bool) -> Option<Edit> {
-    let as_left = matches!(
-        (kind, state),
-        (PathKind::File, PathState::File { .. })
-            | (PathKind::Symlink, PathState::Symlink { .. })
-            | (PathKind::Directory, PathState::Directory { .. })
-    );
-    if !as_left {
-        return None;
-    }
-    let remove = || {
-        let op = Op::RemovePath {
-            path: path.clone(),
-            what: kind,
-        };
-        Edit::new(Action::Remove, Reason::LeftConfiguration, op)
+    let remove = || Op::RemovePath {
+        path: path.clone(),
+        what: kind,
     };
-    if replaced {
-        return Some(remove());
+    let original = match entry.original.as_ref() {
+        Some(State::Path(original)) => Some(original),
+        _ => None,
+    };
+    if kind_of(state) != Some(kind) {
+        // What took another kind's place and is gone was taken away to put that one back, and this is what is left to do.
+        let another = original.filter(|original| kind_of(original).is_some_and(|other| other != kind));
+        return match (state, another) {
+            (PathState::Absent, Some(original)) if !replaced => put_back(path, original, state),
+            _ => None,
+        };
     }
-    match entry.original.as_ref()? {
-        State::Path(PathState::Absent) => Some(remove()),
-        State::Path(original) if same_path(original, state) => None,
-        State::Path(PathState::File {
+    if replaced {
+        return Some(Edit::new(Action::Remove, Reason::LeftConfiguration, remove()));
+    }
+    match original? {
+        PathState::Absent => Some(Edit::new(Action::Remove, Reason::LeftConfiguration, remove())),
+        original if same_path(original, state) => None,
+        original if kind_of(original) == Some(kind) => put_back(path, original, state),
+        original => {
+            let mut edit = put_back(path, original, &PathState::Absent)?;
+            edit.ops.insert(0, remove());
+            edit.fields.insert(0, changes("kind", state.noun(), original.noun()));
+            Some(edit)
+        }
+    }
+}
+
+const fn kind_of(state: &PathState) -> Option<PathKind> {
+    match state {
+        PathState::File { .. } => Some(PathKind::File),
+        PathState::Directory { .. } => Some(PathKind::Directory),
+        PathState::Symlink { .. } => Some(PathKind::Symlink),
+        PathState::Absent | PathState::Other { .. } => None,
+    }
+}
+
+/// Puts back what was at a path, where its like or nothing is now.
+fn put_back(path: &AbsPath, original: &PathState, state: &PathState) -> Option<Edit> {
+    let restore = |op| Edit::new(Action::Restore, Reason::LeftConfiguration, op);
+    match original {
+        PathState::Absent | PathState::Other { .. } => None,
+        PathState::File {
             content,
             owner,
             group,
             mode,
             ..
-        }) => {
-            let op = Op::RestoreFile {
-                path: path.clone(),
-                content: *content,
-                owner: owner.id,
-                group: group.id,
-                mode: *mode,
-            };
-            Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op))
-        }
-        State::Path(PathState::Directory { owner, group, mode }) => {
-            let (owner, group) = (owner.id.to_string(), group.id.to_string());
+        } => Some(restore(Op::RestoreFile {
+            path: path.clone(),
+            content: *content,
+            owner: owner.id,
+            group: group.id,
+            mode: *mode,
+        })),
+        PathState::Directory { owner, group, mode } => {
             let spec = DirectorySpec {
                 path: path.clone(),
-                owner,
-                group,
+                owner: owner.id.to_string(),
+                group: group.id.to_string(),
                 mode: *mode,
             };
-            let op = Op::SetAttributes {
-                path: spec.path.clone(),
-                owner: spec.owner.clone(),
-                group: spec.group.clone(),
-                mode: spec.mode,
-            };
-            let fields = match super::path::directory(&spec, state) {
-                Difference::Edit(edit) => edit.fields,
-                Difference::Same(_) | Difference::Impossible { .. } => Vec::new(),
-            };
-            Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op).with_fields(fields))
+            match super::path::directory(&spec, state) {
+                Difference::Edit(edit) => Some(Edit {
+                    ops: edit.ops,
+                    fields: edit.fields,
+                    ..restore(Op::Record)
+                }),
+                Difference::Same(_) | Difference::Impossible { .. } => None,
+            }
         }
-        State::Path(PathState::Symlink { target }) => {
-            let op = Op::MakeSymlink(SymlinkSpec {
-                path: path.clone(),
-                target: target.untrusted().to_owned(),
-            });
-            Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op))
-        }
-        _ => None,
+        PathState::Symlink { target } => Some(restore(Op::MakeSymlink(SymlinkSpec {
+            path: path.clone(),
+            target: target.untrusted().to_owned(),
+        }))),
     }
 }
 

@@ -342,7 +342,7 @@ fn is(id: &ResourceId, kind: &str) -> bool {
 fn at_path<'a>(host: &'a mut Observed, path: &'a str) -> impl Iterator<Item = &'a mut Fact<State>> {
     host.resources
         .iter_mut()
-        .filter(move |(id, _)| super::path::is_path(id.kind) && id.name == path)
+        .filter(move |(id, _)| id.kind.lies_at_path() && id.name == path)
         .map(|(_, fact)| fact)
 }
 
