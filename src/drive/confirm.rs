@@ -15,9 +15,6 @@ use crate::events::{HostOutcome, Progress};
 /// The pause before it is tried again. It is long enough never to earn a penalty from sshd (PerSourcePenalties).
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the host may take to decide.
-const ANSWER: Duration = Duration::from_secs(30);
-
 /// Where a new connection goes, where that is not where the one before went: a plan may move the way in. What is `None` stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Elsewhere {
@@ -123,7 +120,7 @@ async fn attempt(
 ) -> Result<Option<Decision>, ReachError> {
     let request = [Request::Confirm { plan_id }];
     let (mut session, transport) = talk(host, connection, &request, &AtomicBool::new(false), channel).await?;
-    let answer = session.answer_within(ANSWER).await?;
+    let answer = session.answer_within(channel.options.patience().word()).await?;
     drop(session);
     transport.close().await;
     match answer {

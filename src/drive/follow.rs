@@ -21,13 +21,6 @@ use crate::secrets::Contents;
 /// never to earn a penalty from sshd (PerSourcePenalties), and short enough that a link that is back is soon used.
 const PAUSES: [u64; 4] = [1, 2, 4, 8];
 
-/// How long coming back to a run is tried, as a multiple of the time that connecting may take: by default two minutes
-/// and a half, which covers a reboot.
-const PATIENCE: u32 = 5;
-
-/// How long the answer to the status that follows a run's last event may take.
-const STATUS: Duration = Duration::from_secs(60);
-
 /// What to follow.
 pub(super) enum Run<'a> {
     /// A plan that may not be on the host yet, and the contents of the secrets that it delivers.
@@ -91,6 +84,8 @@ pub(super) async fn follow(
             }
             Ok(Watched::Refused(refusal)) => return refused(refusal),
             Err(error) if !begun.load(Ordering::Relaxed) => return HostOutcome::Unreachable(error),
+            // Whoever answers there now is not the host, or not provably so: it is not to be asked again and again.
+            Err(error) if error.stage == ReachStage::HostKey => return HostOutcome::Unknown { plan_id, error },
             Err(error) => error,
         };
         if verdict.events > before {
@@ -109,7 +104,7 @@ pub(super) async fn follow(
         } else {
             Duration::ZERO
         };
-        if waited + pause > channel.options.timeout * PATIENCE + undone {
+        if waited + pause > channel.options.patience().back() + undone {
             return HostOutcome::Unknown { plan_id, error };
         }
         tokio::time::sleep(pause).await;
@@ -148,16 +143,20 @@ async fn watch(
     let confirming = confirm::confirm(host, moved, plan_id, &unconfirmed, channel);
     tokio::pin!(confirming);
     let mut decided = false;
+    let patience = channel.options.patience();
+    let mut limit = patience.begin();
     while !verdict.ended() {
         let answer = tokio::select! {
-            answer = session.answer() => answer?,
+            answer = session.answer_within(limit) => answer?,
             // What the host decided shows in its journal, too: that is what is told.
             _ = &mut confirming, if verdict.phase == Some(RunPhase::Unconfirmed) && !decided => {
                 decided = true;
                 continue;
             }
         };
+        limit = patience.silence();
         match answer {
+            Response::Beat => {}
             Response::Event { number, event } if number == verdict.events => {
                 verdict.take(&event);
                 channel.progress(Progress::Run { number, event }).await;
@@ -170,7 +169,7 @@ async fn watch(
             other => return Err(unexpected(&other)),
         }
     }
-    let status = match session.answer_within(STATUS).await {
+    let status = match session.answer_within(patience.look()).await {
         Ok(Response::Status(status)) => Some(status),
         // Success is told only with what the host has recorded; of other ends the journal has told enough.
         Err(error) if verdict.phase == Some(RunPhase::Confirmed) => return Err(error),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use provision_core::doctor::Trip;
 use provision_core::model::{Connection, Desired, Examination, Examine, HostName, Observed, UnitName};
@@ -13,9 +13,6 @@ use super::{Channel, ReachError, ReachStage};
 use crate::events::Progress;
 use crate::transport::{self, Transport};
 
-/// How long a look may take. Guards of commands run meanwhile, each with a deadline of its own.
-const LOOK: Duration = Duration::from_secs(120);
-
 pub(super) async fn look<T>(desired: &Desired, channel: &Channel<T>) -> Result<Observed, ReachError> {
     let specs = desired
         .resources
@@ -25,7 +22,7 @@ pub(super) async fn look<T>(desired: &Desired, channel: &Channel<T>) -> Result<O
     let started = Instant::now();
     let request = Request::Observe { specs };
     let (mut session, transport) = talk(&desired.host, &desired.connection, &[request], &reads(), channel).await?;
-    let observed = match session.answer_within(LOOK).await? {
+    let observed = match session.answer_within(channel.options.patience().look()).await? {
         Response::Observed(observed) => *observed,
         other => return Err(unexpected(&other)),
     };
@@ -48,7 +45,7 @@ pub(super) async fn status<T>(
 ) -> Result<StatusReport, ReachError> {
     let requests = [Request::Status { units, run: None }];
     let (mut session, transport) = talk(host, connection, &requests, &reads(), channel).await?;
-    let report = match session.answer_within(LOOK).await? {
+    let report = match session.answer_within(channel.options.patience().look()).await? {
         Response::Status(report) => *report,
         other => return Err(unexpected(&other)),
     };
@@ -66,7 +63,7 @@ pub(super) async fn examine<T>(
 ) -> Result<(Examination, Trip), ReachError> {
     let requests = [Request::Examine(asked)];
     let (mut session, transport) = talk(host, connection, &requests, &reads(), channel).await?;
-    let examination = match session.answer_within(LOOK).await? {
+    let examination = match session.answer_within(channel.options.patience().look()).await? {
         Response::Examined(examination) => *examination,
         other => return Err(unexpected(&other)),
     };
@@ -116,6 +113,7 @@ pub(super) fn unexpected(response: &Response) -> ReachError {
         Response::Observed(_) => "an observation",
         Response::Event { .. } => "an event",
         Response::Decided(_) => "a decision",
+        Response::Beat => "that a run goes on",
         Response::Status(_) => "a status",
         Response::Examined(_) => "an examination",
         Response::Listening(_) => "who listens",

@@ -19,8 +19,11 @@ mod confirm;
 mod exec;
 mod follow;
 mod look;
+mod patience;
 mod records;
 mod session;
+
+use patience::Patience;
 
 pub use crate::reach::{ReachError, ReachStage};
 pub use confirm::{Elsewhere, InvalidElsewhere};
@@ -31,8 +34,8 @@ pub use records::{RecordsError, contents, forget, history, pasts, way_back};
 pub struct Options {
     /// How many hosts are worked on at once.
     pub parallel: NonZeroUsize,
-    /// How long it may take to connect and log in, and then again to hear from the agent. Coming back to a run whose
-    /// connection was lost is tried for a small multiple of it.
+    /// How long it may take to connect and log in, and then again to hear from the agent. What takes longer by its nature
+    /// (a look, coming back to a run whose connection was lost) may take a small multiple of it.
     pub timeout: Duration,
     /// How long after its steps a run that touches the way in waits for its confirmation, before the host undoes it.
     pub confirm_within: Duration,
@@ -42,6 +45,11 @@ pub struct Options {
 
 /// How long that is where nobody says otherwise: enough for several tries over a slow line.
 pub const CONFIRM_WITHIN: Duration = Duration::from_secs(60);
+impl Options {
+    const fn patience(&self) -> Patience {
+        Patience(self.timeout)
+    }
+}
 
 /// A host to talk to, where there is no plan.
 #[derive(Clone, Debug)]

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use provision_core::model::{Blob, Digest, History, Holder, Observed, Past};
 use provision_core::wire::{Refusal, Request, Response};
@@ -11,9 +10,6 @@ use provision_core::wire::{Refusal, Request, Response};
 use super::look::{reads, talk, unexpected};
 use super::{Channel, Events, Options, ReachError, ReachStage, Target, each, stopped};
 use crate::stop::Stop;
-
-/// How long an answer may take: contents of files over a slow line.
-const ANSWER: Duration = Duration::from_secs(300);
 
 /// Why a host did not tell of its records, or not drop them.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +154,8 @@ async fn answers<T>(
     let expected = requests.len() + requests.iter().filter(two).count();
     let mut answers = Vec::with_capacity(expected);
     while answers.len() < expected {
-        match session.answer_within(ANSWER).await.map_err(RecordsError::Reach)? {
+        let patience = channel.options.patience().records();
+        match session.answer_within(patience).await.map_err(RecordsError::Reach)? {
             Response::Refused(refusal) => return Err(refused(refusal)),
             answer => answers.push(answer),
         }

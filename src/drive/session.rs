@@ -2,19 +2,13 @@
 //! It asks what it is told to ask and judges no answer.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use provision_core::wire::{Decoder, FrameKind, Request, Response, encode, encode_message};
 
-use super::{Channel, ReachError, ReachStage};
+use super::{Channel, Patience, ReachError, ReachStage};
 use crate::events::Progress;
-use crate::transport::{Agent, Ended, Output, Transport, TransportError};
-
-/// How long the host may take to say its architecture: a process start on a busy host.
-const NAMING: Duration = Duration::from_secs(30);
-
-/// How long bringing the agent may take: a megabyte or two over a slow line.
-const UPLOAD: Duration = Duration::from_secs(300);
+use crate::transport::{Agents, Ended, Output, Transport, TransportError};
 
 /// A running conversation. All requests are sent when it starts; what is left is to read the answers.
 pub(super) struct Session {
@@ -32,36 +26,32 @@ impl Session {
         taken: &AtomicBool,
         channel: &Channel<T>,
     ) -> Result<Self, ReachError> {
-        let patience = channel.options.timeout;
-        let agent =
-            Agent::for_arch(std::env::consts::ARCH).map_err(|error| ReachError::new(ReachStage::Agent, error))?;
-        let ended = match Self::attempt(transport, &agent, requests, taken, patience).await? {
+        let patience = channel.options.patience();
+        let agents = Agents::here().map_err(|error| ReachError::new(ReachStage::Agent, error))?;
+        let command = agents.session_command(transport.privilege());
+        let ended = match Self::attempt(transport, &command, requests, taken, patience).await? {
             Attempt::Speaks(session) => return Ok(*session),
             Attempt::Ended(ended) => ended,
         };
         not_privileged(transport, &ended)?;
         // It is missing, or of another architecture: ask which one it takes.
-        let agent = match architecture(transport).await? {
-            arch if arch == std::env::consts::ARCH => agent,
-            arch => {
-                let agent = Agent::for_arch(&arch).map_err(|error| {
-                    ReachError::new(ReachStage::Agent, error).hint(format!(
-                        "build it on such a machine, and name its directory with PROVISION_AGENT_DIR (as provision-agent-{arch})"
-                    ))
-                })?;
-                if let Attempt::Speaks(session) = Self::attempt(transport, &agent, requests, taken, patience).await? {
-                    return Ok(*session);
-                }
-                agent
-            }
-        };
+        let arch = architecture(transport, patience).await?;
+        let agent = agents.of(&arch).map_err(|error| {
+            ReachError::new(ReachStage::Agent, error).hint(format!(
+                "build it on such a machine, and name its directory with PROVISION_AGENT_DIR (as provision-agent-{arch})"
+            ))
+        })?;
+        let bytes = agent
+            .bytes()
+            .map_err(|error| ReachError::new(ReachStage::Agent, error))?;
         channel
             .progress(Progress::UploadingAgent {
-                bytes: agent.bytes().len() as u64,
+                bytes: bytes.len() as u64,
             })
             .await;
-        install(transport, &agent).await?;
-        match Self::attempt(transport, &agent, requests, taken, patience).await? {
+        let install = agents.install_command(agent, bytes.len(), transport.privilege());
+        bring(transport, &install, &bytes, patience).await?;
+        match Self::attempt(transport, &command, requests, taken, patience).await? {
             Attempt::Speaks(session) => Ok(*session),
             Attempt::Ended(ended) => {
                 let text = format!("it was put in place and does not start: {ended}");
@@ -72,15 +62,15 @@ impl Session {
 
     async fn attempt(
         transport: &Transport,
-        agent: &Agent,
+        command: &str,
         requests: &[Request],
         taken: &AtomicBool,
-        patience: Duration,
+        patience: Patience,
     ) -> Result<Attempt, ReachError> {
+        let patience = patience.word();
         let nonce = nonce();
         let bytes = frames(nonce, requests).map_err(|error| ReachError::new(ReachStage::Session, error))?;
-        let command = agent.session_command(transport.privilege());
-        let (mut input, output) = transport.start(&command).await.map_err(lost)?;
+        let (mut input, output) = transport.start(command).await.map_err(lost)?;
         let mut session = Self {
             output,
             decoder: Decoder::default(),
@@ -176,8 +166,8 @@ impl Session {
         match tokio::time::timeout(limit, self.answer()).await {
             Ok(answer) => answer,
             Err(_) => {
-                let text = format!("the agent did not answer within {} s", limit.as_secs());
-                Err(ReachError::new(ReachStage::Session, text))
+                let text = format!("it said nothing for {} s", limit.as_secs_f32());
+                Err(ReachError::new(ReachStage::Session, text).hint("wait longer with --timeout"))
             }
         }
     }
@@ -232,8 +222,8 @@ fn not_privileged(transport: &Transport, ended: &Ended) -> Result<(), ReachError
         .hint("log in as root ([host] user = \"root\"), or let the user run sudo without a password: NOPASSWD: ALL"))
 }
 
-async fn architecture(transport: &Transport) -> Result<String, ReachError> {
-    let (text, ended) = run(transport, "uname -m", &[], NAMING).await?;
+async fn architecture(transport: &Transport, patience: Patience) -> Result<String, ReachError> {
+    let (text, ended) = run(transport, "uname -m", &[], patience.word()).await?;
     // What a login shell says comes before it.
     let arch = text.trim().lines().last().unwrap_or_default().trim();
     let known = !arch.is_empty() && arch.len() < 32 && arch.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
@@ -246,9 +236,8 @@ async fn architecture(transport: &Transport) -> Result<String, ReachError> {
     ))
 }
 
-async fn install(transport: &Transport, agent: &Agent) -> Result<(), ReachError> {
-    let command = agent.install_command(transport.privilege());
-    let (_, ended) = run(transport, &command, agent.bytes(), UPLOAD).await?;
+async fn bring(transport: &Transport, command: &str, agent: &[u8], patience: Patience) -> Result<(), ReachError> {
+    let (_, ended) = run(transport, command, agent, patience.upload()).await?;
     if ended.status == Some(0) {
         return Ok(());
     }
@@ -268,7 +257,6 @@ async fn run(
     input: &[u8],
     limit: Duration,
 ) -> Result<(String, Ended), ReachError> {
-    let started = Instant::now();
     let work = async {
         let (mut stdin, mut stdout) = transport.start(command).await?;
         // What stops reading says why when it ends.
@@ -285,8 +273,11 @@ async fn run(
     match tokio::time::timeout(limit, work).await {
         Ok(done) => done.map_err(lost),
         Err(_) => {
-            let text = format!("no end after {} s", started.elapsed().as_secs());
-            Err(ReachError::new(ReachStage::Agent, text))
+            let text = format!(
+                "a command that prepares it did not end within {} s",
+                limit.as_secs_f32()
+            );
+            Err(ReachError::new(ReachStage::Agent, text).hint("wait longer with --timeout"))
         }
     }
 }

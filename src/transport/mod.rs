@@ -12,7 +12,7 @@ use provision_ssh::{ConnectError, ConnectErrorKind, Deadlines, Environment, Exec
 
 use crate::reach::{ReachError, ReachStage};
 
-pub use agent::{Agent, AgentError};
+pub use agent::{Agent, AgentError, Agents};
 pub use quote::quote;
 
 /// An open way to a host.
@@ -61,6 +61,14 @@ pub enum TransportError {
     Local(#[source] std::io::Error),
 }
 
+/// The pauses before a server is tried again that hung up before it greeted. It has more logins open than it allows at once
+/// (MaxStartups), as when many hosts are reached through one, and the next of them ends in a moment.
+const PAUSES: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
 /// How much longer all stages together may take than one: a stage that runs out of time is told by its name.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -89,11 +97,20 @@ pub async fn open(host: &HostName, connection: &Connection, timeout: Duration) -
         identity_files: identity_files.iter().map(Into::into).collect(),
         jump: jump.clone(),
     };
-    let mut deadlines = Deadlines::default();
-    deadlines.tcp = deadlines.tcp.min(timeout);
-    deadlines.handshake = deadlines.handshake.min(timeout);
+    let deadlines = deadlines(timeout);
     let environment = Environment::from_process();
-    let connecting = provision_ssh::connect(&target, &environment, &deadlines);
+    let connecting = async {
+        let mut pauses = PAUSES.iter();
+        loop {
+            match provision_ssh::connect(&target, &environment, &deadlines).await {
+                Err(error) if error.kind() == ConnectErrorKind::Ungreeted => match pauses.next() {
+                    Some(pause) => tokio::time::sleep(*pause + jitter()).await,
+                    None => return Err(error),
+                },
+                connected => return connected,
+            }
+        }
+    };
     match tokio::time::timeout(timeout + GRACE, connecting).await {
         Ok(Ok(connection)) => Ok(Transport::Ssh(Box::new(connection))),
         Ok(Err(error)) => Err(reach_error(error)),
@@ -102,6 +119,27 @@ pub async fn open(host: &HostName, connection: &Connection, timeout: Duration) -
             Err(ReachError::new(ReachStage::Connect, text).hint("wait longer with --timeout"))
         }
     }
+}
+
+/// The stages' own deadlines for a person of this patience: half of it, but not less than usual, and never more than it.
+fn deadlines(timeout: Duration) -> Deadlines {
+    let usual = Deadlines::default();
+    let stage = |usual: Duration| usual.max(timeout / 2).min(timeout);
+    Deadlines {
+        tcp: stage(usual.tcp),
+        handshake: stage(usual.handshake),
+        open: stage(usual.open),
+        write: stage(usual.write),
+        exit: stage(usual.exit),
+        ..usual
+    }
+}
+
+/// Up to a tenth of a second, so that those who were turned away together do not come back together.
+fn jitter() -> Duration {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let random = std::hash::RandomState::new().build_hasher().finish();
+    Duration::from_millis(random % 100)
 }
 
 impl Transport {
@@ -237,6 +275,10 @@ fn reach_error(error: ConnectError) -> ReachError {
         ConnectErrorKind::Auth => (
             ReachStage::Authenticate,
             "try: ssh -v to the same host as the same user",
+        ),
+        ConnectErrorKind::Ungreeted => (
+            ReachStage::Connect,
+            "it was tried several times: the server may have too many logins open at once (MaxStartups), or keep this address out for a while (PerSourcePenalties, fail2ban)",
         ),
         ConnectErrorKind::Protocol => (ReachStage::Connect, ""),
         ConnectErrorKind::Config => (ReachStage::Connect, "check ~/.ssh/config and the host's [host] table"),

@@ -383,6 +383,7 @@ fn follow<W: Write + AsFd>(
     let mut follower = Follower::new(&path);
     let until = Instant::now() + FIRST_EVENT;
     let mut dead_since: Option<Instant> = None;
+    let mut told = Instant::now();
     loop {
         // Asked before reading: what a dead runner wrote is then all there is to read.
         let written = journal::is_written(&path);
@@ -405,6 +406,9 @@ fn follow<W: Write + AsFd>(
             Err(error) => return answers.send(&Response::Error(chain(&error))),
         };
         let is_silent = events.is_empty();
+        if !is_silent {
+            told = Instant::now();
+        }
         for (number, event) in events {
             let is_last = matches!(&event, RunEvent::Phase(phase) if phase.is_final());
             if number >= from
@@ -423,6 +427,12 @@ fn follow<W: Write + AsFd>(
                     plan_id.short()
                 );
                 return answers.send(&Response::Error(HostText::new(words)));
+            }
+            if told.elapsed() >= limits::BEAT {
+                told = Instant::now();
+                if let Next::HungUp = answers.send(&Response::Beat)? {
+                    return Ok(Next::HungUp);
+                }
             }
             // A hang-up shows on stdout: stdin may have ended long ago.
             if wait(answers.output.as_fd(), PollFlags::empty(), PAUSE).map_err(SessionError::Write)? {

@@ -1,5 +1,7 @@
 //! Every bound of the protocol in one place. Each has a test that hits it.
 
+use std::time::Duration;
+
 /// The longest payload of one frame, in bytes. Checked before anything is allocated.
 pub const FRAME_BYTES: usize = 1 << 20;
 
@@ -20,3 +22,7 @@ pub const OUTPUT_LINE_BYTES: usize = 4 << 10;
 
 /// How many lines of output a failure keeps.
 pub const ERROR_LINES: usize = 20;
+
+/// How often the agent says that a run goes on of which there is nothing else to tell: a step may be silent for many minutes,
+/// and an agent that hangs must not be taken for one.
+pub const BEAT: Duration = Duration::from_secs(2);

@@ -174,6 +174,9 @@ pub enum Response {
     },
     /// To [`Request::Confirm`].
     Decided(Decision),
+    /// While a run is followed and has nothing new to tell, every [`limits::BEAT`](super::limits::BEAT): it goes on, and
+    /// so does the connection. Not numbered, and no event.
+    Beat,
     /// To [`Request::Status`].
     Status(Box<StatusReport>),
     /// To [`Request::Examine`].
