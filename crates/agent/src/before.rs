@@ -62,7 +62,7 @@ pub(crate) fn look(
             match (ground.original(&id), left) {
                 (Some(original), _) => _ = inherited.insert(heir, original.clone()),
                 (None, Some(left)) => states.extend(
-                    observe_known(&[left.spec.clone()])?
+                    observe_known(std::slice::from_ref(&left.spec))?
                         .into_values()
                         .map(|state| (heir.clone(), state)),
                 ),

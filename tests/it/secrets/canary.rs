@@ -59,7 +59,7 @@ fn forms(canary: &str) -> Vec<(&'static str, Vec<u8>)> {
         ("hex", hex.clone().into_bytes()),
         ("HEX", hex.to_uppercase().into_bytes()),
         ("percent", percent.into_bytes()),
-        ("JSON", json[1..json.len() - 1].as_bytes().to_vec()),
+        ("JSON", json.as_bytes()[1..json.len() - 1].to_vec()),
         ("shell", canary.replace('\'', "'\\''").into_bytes()),
     ]
 }
