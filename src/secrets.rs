@@ -347,4 +347,64 @@ mod tests {
         assert_eq!(trimmed(b"token\n", false), b"token\n");
         assert_eq!(trimmed(b"token", true), b"token");
     }
+
+    /// A plan that delivers twenty secrets, each of a command that counts how often it was run.
+    fn plan(host: usize, directory: &Path) -> Plan {
+        let deliver: BTreeMap<String, serde_json::Value> = (0..20)
+            .map(|number| {
+                let name = format!("s{number}");
+                let script = format!("echo {name} >> {}/runs; echo value-{name}", directory.display());
+                let item =
+                    serde_json::json!({ "source": { "command": { "argv": ["sh", "-c", script] } }, "key": null });
+                let spec = serde_json::json!({
+                    "name": name, "directory": "/run/agenix", "path": format!("/run/agenix/{name}"),
+                    "owner": "root", "group": "root", "mode": "0400", "required": true, "after_reboot": "push",
+                    "version": { "unknown": "not asked" }, "content": { "value": { "item": item, "trim": true } },
+                });
+                (name, spec)
+            })
+            .collect();
+        let op = serde_json::json!({ "secrets": { "directory": "/run/agenix", "deliver": deliver, "keep": {}, "remove": [] } });
+        serde_json::from_value(serde_json::json!({
+            "format": 1, "host": format!("h{host}"), "machine_id": "0", "base_generation": 0,
+            "by": { "who": "ada@desk", "commit": null, "version": "0" },
+            "changes": [], "unchanged": [], "blockers": [], "steps": [{ "op": op, "covers": [] }],
+            "preconditions": {}, "entries": {}, "pending": [], "blobs": {},
+        }))
+        .unwrap()
+    }
+
+    #[tokio::test]
+    async fn fifty_hosts_with_the_same_twenty_secrets_ask_for_each_of_them_once() {
+        let project = tempfile::tempdir().unwrap();
+        let mut plans: Vec<_> = (0..50).map(|host| plan(host, project.path())).collect();
+        let runs = || {
+            let text = std::fs::read_to_string(project.path().join("runs")).unwrap_or_default();
+            std::fs::write(project.path().join("runs"), "").unwrap();
+            text.lines().count()
+        };
+        let items: BTreeSet<_> = plans
+            .iter()
+            .flat_map(delivered)
+            .flat_map(|spec| spec.values().into_iter().map(|value| value.item.clone()))
+            .collect();
+        let pins = pins(project.path(), &items, Supply::Stores).await.unwrap();
+        assert_eq!((items.len(), runs()), (20, 20));
+        for plan in &mut plans {
+            let Op::Secrets { deliver, .. } = &mut plan.steps[0].op else {
+                panic!("another step")
+            };
+            for spec in deliver.values_mut() {
+                let SecretContent::Value(value) = &mut spec.content else {
+                    panic!("another content")
+                };
+                value.version = pins[&value.item].known().unwrap().clone();
+            }
+        }
+        let all: Vec<&Plan> = plans.iter().collect();
+        let contents = contents(project.path(), &all, Supply::Stores).await.unwrap();
+        assert_eq!(runs(), 20, "each value is read once for all hosts");
+        assert_eq!(contents.len(), 50);
+        assert!(contents.values().all(|host| host["s7"].expose() == b"value-s7"));
+    }
 }
