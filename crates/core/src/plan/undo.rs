@@ -299,3 +299,85 @@ fn origin() -> Origin {
         column: 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::simulate::simulate;
+    use super::super::tests::{build, by, world};
+    use super::*;
+    use crate::model::{Action, UnitState};
+
+    /// A state without what a host need not say the same way twice: names of owners, and the text that is there for a diff.
+    fn plain(state: &State) -> State {
+        let mut state = state.clone();
+        match &mut state {
+            State::Path(PathState::File { owner, group, text, .. }) => {
+                (owner.name, group.name, *text) = (None, None, None);
+            }
+            State::Path(PathState::Directory { owner, group, .. }) => (owner.name, group.name) = (None, None),
+            // Whether the file goes with its last block is for the one who removes it to say.
+            State::Block(BlockState::File { lines: None, .. }) => state = State::Block(BlockState::NoFile),
+            State::Block(BlockState::File { owner, group, .. }) => (owner.name, group.name) = (None, None),
+            // In which version is not for the host alone to say.
+            State::Package(PackageState::Installed { version }) => *version = HostText::from(""),
+            State::Unit(unit) => {
+                let active = if unit.is_up() { "active" } else { "inactive" };
+                *unit = UnitState {
+                    active: HostText::from(active),
+                    needs_reload: false,
+                    ..unit.clone()
+                };
+            }
+            _ => {}
+        }
+        state
+    }
+
+    /// Of these there is no way back, or none that a host could go alone.
+    fn is_lasting(was: &State) -> bool {
+        matches!(
+            was,
+            State::Command(_)
+                | State::Probe(_)
+                | State::Secret(_)
+                | State::Package(PackageState::Broken { .. })
+                | State::Tree(TreeState::Version { .. })
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn whatever_of_a_plan_was_done_the_way_back_leads_to_what_was_there(world in world(), part in 0_usize..=8) {
+            let (desired, observed) = build(&world);
+            let whole = plan(&desired, &observed, &by());
+            if !whole.blockers.is_empty() {
+                return Ok(());
+            }
+            let base = observed.receipt.known().and_then(Option::as_ref);
+            let found: BTreeMap<_, _> = whole
+                .changes
+                .iter()
+                .filter_map(|change| Some((change.id.clone(), observed.resources.get(&change.id)?.known()?.clone())))
+                .collect();
+            let mut done = whole.clone();
+            done.steps.truncate(whole.steps.len() * part / 8);
+            let after = simulate(&done, &observed);
+            let undo = Undo { run: &whole, base, found: &found };
+            prop_assert!(undo.specs().len() == found.len());
+
+            let back = undo.plan(&after, |_| true);
+            prop_assert!(back.blockers.is_empty(), "{:#?}", back.blockers);
+            prop_assert!(back.steps.iter().all(|step| !matches!(step.op, Op::WriteFile(_) | Op::Run(_))), "{:#?}", back.steps);
+            let undone = simulate(&back, &after);
+            for (id, was) in found.iter().filter(|(_, was)| !is_lasting(was)) {
+                let kept = whole.changes.iter().any(|change| change.id == *id && change.action == Action::Forget);
+                let now = undone.resources[id].known().unwrap();
+                prop_assert!(kept || plain(now) == plain(was), "{}: {:?} was {:?}\n{:#?}\n{:#?}", id, now, was, whole.steps, back.steps);
+            }
+        }
+    }
+}
