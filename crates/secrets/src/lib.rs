@@ -17,6 +17,7 @@ mod item;
 mod json_key;
 mod stores;
 mod surroundings;
+mod terminal;
 mod value;
 mod write;
 
@@ -27,4 +28,5 @@ pub use error::{Problem, StoreError};
 pub use item::{Item, Source, Version};
 pub use stores::Stores;
 pub use surroundings::{Passphrase, Surroundings};
+pub use terminal::{NoAnswer, ask_hidden};
 pub use value::{MAX_VALUE_BYTES, SecretValue};

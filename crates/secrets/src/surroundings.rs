@@ -6,6 +6,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+use crate::escape::escape;
+use crate::terminal::ask_hidden;
+
 /// Asks a person for the passphrase of a key file; `None` where nobody can be asked or nobody answers.
 pub type Passphrase = Arc<dyn Fn(&Path) -> Option<Zeroizing<String>> + Send + Sync>;
 
@@ -21,7 +24,7 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// What the environment says: `HOME`, and `PROVISION_AGE_IDENTITY`, a file. Nobody can be asked.
+    /// What the environment says: `HOME`, and `PROVISION_AGE_IDENTITY`, a file. Passphrases are asked for on the terminal, if there is one.
     #[must_use]
     pub fn detect() -> Self {
         let path = |name: &str| {
@@ -32,7 +35,16 @@ impl Surroundings {
         Self {
             home: path("HOME"),
             identity: path("PROVISION_AGE_IDENTITY"),
-            passphrase: None,
+            passphrase: Some(Arc::new(|path| {
+                let answer = ask_hidden(&format!(
+                    "Passphrase of {}: ",
+                    escape(path.as_os_str().as_encoded_bytes())
+                ))
+                .ok()?;
+                std::str::from_utf8(&answer)
+                    .ok()
+                    .map(|text| Zeroizing::new(text.to_owned()))
+            })),
         }
     }
 

@@ -9,6 +9,7 @@ use age::secrecy::SecretString;
 use age::ssh::Identity as SshIdentity;
 use zeroize::Zeroizing;
 
+use super::recipient::parse_recipient;
 use crate::error::Problem;
 use crate::surroundings::{Passphrase, Surroundings};
 
@@ -95,11 +96,15 @@ pub(crate) fn find(
     }
 }
 
-/// The public half of the first key that there is, for a new store.
+/// The public half of the first key that there is, for a new store; with its comment, where its file `.pub` has one.
 pub(crate) fn own_public(places: &Places) -> Result<String, Problem> {
     for path in places.paths() {
         if let Some(first) = read(path)?.into_iter().flatten().next() {
-            return Ok(first.public);
+            let mut name = path.as_os_str().to_owned();
+            name.push(".pub");
+            let line = fs::read_to_string(name).unwrap_or_default().trim().to_owned();
+            let same = parse_recipient(&line).is_ok_and(|recipient| recipient.key == first.public);
+            return Ok(if same { line } else { first.public });
         }
     }
     Err(Problem::NoIdentity {
