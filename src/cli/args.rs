@@ -12,9 +12,13 @@ use crate::drive::Elsewhere;
 
 mod care;
 mod records;
+mod secrets;
 
 pub use care::Doctor;
 pub use records::{DiffGenerations, Forget, Generations, Rollback};
+pub use secrets::{
+    Secrets, SecretsEdit, SecretsGet, SecretsInit, SecretsList, SecretsRekey, SecretsRemove, SecretsSet,
+};
 
 const ABOUT: &str = "Bring Linux hosts to the state that files describe, over SSH";
 
@@ -218,6 +222,9 @@ pub enum Command {
     Forget(Forget),
     /// Try a host file on a throwaway real host on this machine
     Rehearse(Rehearse),
+    /// Keep the project's secrets: store, edit, list and show them
+    #[command(subcommand, disable_help_subcommand = true)]
+    Secrets(Secrets),
     /// Begin a project: a host, a module and what belongs to them
     Init(Init),
     /// Begin a host file or a module

@@ -161,15 +161,36 @@ impl Ui {
     /// Writes a result to standard output. A reader that has gone away (`| head`) ends the output, not the work;
     /// any other failure is kept for [`Ui::lost_output`].
     pub fn result(&self, text: &str) {
+        self.write(text.as_bytes());
+    }
+
+    /// Writes a result that is bytes, and may be no text.
+    pub fn result_bytes(&self, bytes: &[u8]) {
+        self.write(bytes);
+    }
+
+    fn write(&self, bytes: &[u8]) {
         let Ok(mut failure) = self.stdout_failure.lock() else {
             return;
         };
         if failure.is_none() {
             let text = self.masked(text);
             let mut stdout = io::stdout().lock();
-            let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+            let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
             *failure = written.err().map(|error| error.kind());
         }
+    }
+
+    /// Whether a person sees results at once.
+    #[must_use]
+    pub const fn shows_results(&self) -> bool {
+        self.terminal.stdout
+    }
+
+    /// Whether a person sits at standard input.
+    #[must_use]
+    pub const fn can_be_asked(&self) -> bool {
+        self.terminal.stdin
     }
 
     /// Says something that is no result; `text` is whole lines.

@@ -25,6 +25,7 @@ mod rehearse;
 mod resource;
 mod rollback;
 mod schema;
+mod secrets;
 mod show;
 mod skeleton;
 mod status;
@@ -60,6 +61,7 @@ pub async fn run(cli: Cli, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
         Command::Rollback(args) => rollback::run(root, &args, ui, stop).await,
         Command::Forget(args) => forget::run(root, &args, ui, stop).await,
         Command::Rehearse(args) => rehearse::run(root, &args, ui, stop).await,
+        Command::Secrets(args) => secrets::run(root, &args, ui, stop).await,
         Command::Init(args) => init::run(root, &args, ui),
         Command::New(args) => new::run(root, &args, ui),
         Command::Options(args) => options::run(root, &args, ui),

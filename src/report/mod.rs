@@ -28,6 +28,7 @@ pub mod recap;
 pub mod rehearse;
 pub mod rollback;
 pub mod schema;
+pub mod secrets;
 pub mod show;
 pub mod status;
 pub mod why;

@@ -23,6 +23,7 @@ const COMMANDS: [&str; 24] = [
     "rollback",
     "forget",
     "rehearse",
+    "secrets",
     "init",
     "new",
     "options",
@@ -60,7 +61,10 @@ fn every_command_has_help_with_an_example() {
 fn the_examples_in_the_help_are_command_lines_that_parse() {
     let project = Project::new();
     let mut tried = 0;
-    let below = [vec!["new", "host", "--help"], vec!["new", "module", "--help"]];
+    let mut below = vec![vec!["new", "host", "--help"], vec!["new", "module", "--help"]];
+    for command in ["init", "list", "set", "edit", "get", "remove", "rekey"] {
+        below.push(vec!["secrets", command, "--help"]);
+    }
     let all = COMMANDS.map(|command| vec![command, "--help"]).into_iter().chain(below);
     for args in std::iter::once(vec!["--help"]).chain(all) {
         let help = project.run(&args).expect(0).stdout;

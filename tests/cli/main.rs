@@ -13,4 +13,5 @@ mod output;
 mod project;
 mod reach;
 mod schema;
+mod secrets;
 mod validate;
