@@ -161,11 +161,11 @@ impl Ui {
     /// Writes a result to standard output. A reader that has gone away (`| head`) ends the output, not the work;
     /// any other failure is kept for [`Ui::lost_output`].
     pub fn result(&self, text: &str) {
-        self.write(text.as_bytes());
+        self.write(self.masked(text).as_bytes());
     }
 
-    /// Writes a result that is bytes, and may be no text.
-    pub fn result_bytes(&self, bytes: &[u8]) {
+    /// Writes a value that somebody has asked to see, byte for byte: the one result that is never masked.
+    pub fn reveal(&self, bytes: &[u8]) {
         self.write(bytes);
     }
 
@@ -174,7 +174,6 @@ impl Ui {
             return;
         };
         if failure.is_none() {
-            let text = self.masked(text);
             let mut stdout = io::stdout().lock();
             let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
             *failure = written.err().map(|error| error.kind());

@@ -379,4 +379,17 @@ mod tests {
             FindingKind::NotText
         );
     }
+
+    #[test]
+    fn the_example_says_all_that_can_be_said() {
+        let config = Config::parse(include_bytes!("../../../secrets.example/stores.toml")).unwrap();
+        assert!(config.age.recipients.is_some() && config.age.identities.is_some());
+        let AwsConfig {
+            region,
+            profile,
+            endpoint,
+            role,
+        } = config.aws;
+        assert!(region.is_some() && profile.is_some() && endpoint.is_some() && role.is_some());
+    }
 }

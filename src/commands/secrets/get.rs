@@ -23,7 +23,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui) -> Result<Exi
             return Err(CommandError::refused(error)
                 .hint("send it into a file or program: `provision secrets get NAME --reveal > FILE`"));
         }
-        ui.result_bytes(value.expose());
+        ui.reveal(value.expose());
         return Ok(Exit::Done);
     }
     let revealed = args.reveal.then_some(&value);

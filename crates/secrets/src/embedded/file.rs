@@ -259,4 +259,12 @@ mod tests {
             assert!(check_name(name).is_err(), "{name}");
         }
     }
+
+    #[test]
+    fn the_example_is_as_it_would_be_written() {
+        let text = include_str!("../../../../secrets.example/secrets.age.toml");
+        let file = StoreFile::parse("s", text.as_bytes()).unwrap();
+        assert_eq!(file.secrets.len(), 1);
+        assert_eq!(file.text(), text);
+    }
 }
