@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, ErrorKind};
 
-use provision_core::model::{Blob, Content, Digest, Entry, PathState, Plan, Receipt, Spec, State};
+use provision_core::model::{AbsPath, Blob, Content, Digest, Entry, PathState, Plan, Receipt, Spec, State};
 
 use super::GenerationError;
 use crate::disk;
@@ -42,9 +42,10 @@ pub(crate) fn keep(layout: &Layout, content: &Digest, bytes: &[u8]) -> Result<()
 /// [`GenerationError`]; none of what was missing is kept then.
 pub(crate) fn keep_brought(layout: &Layout, plan: &Plan) -> Result<(), GenerationError> {
     let kept = names(layout)?;
-    let files = plan.entries.values().filter_map(|entry| match &entry.spec {
-        Spec::File(spec) if !spec.sensitive => Some(spec.content),
-        _ => None,
+    let files = plan.entries.values().flat_map(|entry| match &entry.spec {
+        Spec::File(spec) if !spec.sensitive => vec![spec.content],
+        Spec::Tree(spec) => spec.source.contents(),
+        _ => Vec::new(),
     });
     let brought = files.filter_map(|content| {
         let name = content.sha256.to_string();
@@ -68,22 +69,36 @@ pub(crate) fn keep_applied(
     let mut missing: BTreeMap<String, Vec<u8>> = BTreeMap::new();
     let mut room = CONTENT_BYTES;
     for entry in receipt.entries.values() {
-        let Spec::File(spec) = &entry.spec else { continue };
-        let name = spec.content.sha256.to_string();
-        if spec.sensitive || spec.content.size > room || kept.contains(&name) || missing.contains_key(&name) {
-            continue;
-        }
-        let bytes = match brought.get(&spec.content.sha256) {
-            Some(blob) => Some(blob.bytes().to_vec()),
-            // What cannot be read, or is no longer as it was left, is not what this generation was.
-            None => disk::read_file(&spec.path, CONTENT_BYTES).ok().flatten(),
-        };
-        if let Some(bytes) = bytes.filter(|bytes| Content::of(bytes) == spec.content) {
-            room -= spec.content.size;
-            missing.insert(name, bytes);
+        for (path, content) in files_of(&entry.spec) {
+            let name = content.sha256.to_string();
+            if content.size > room || kept.contains(&name) || missing.contains_key(&name) {
+                continue;
+            }
+            let bytes = match brought.get(&content.sha256) {
+                Some(blob) => Some(blob.bytes().to_vec()),
+                // What cannot be read, or is no longer as it was left, is not what this generation was.
+                None => disk::read_file(&path, CONTENT_BYTES).ok().flatten(),
+            };
+            if let Some(bytes) = bytes.filter(|bytes| Content::of(bytes) == content) {
+                room -= content.size;
+                missing.insert(name, bytes);
+            }
         }
     }
     write(layout, &missing)
+}
+
+/// The contents that a resource can be brought back with, and where they are while it is as declared.
+fn files_of(spec: &Spec) -> Vec<(AbsPath, Content)> {
+    match spec {
+        Spec::File(spec) if !spec.sensitive => vec![(spec.path.clone(), spec.content)],
+        // What is installed can be installed again from these two.
+        Spec::Tree(spec) => {
+            let file = |(name, content)| Some((AbsPath::new(format!("{}/{name}", spec.path)).ok()?, content));
+            spec.source.files().into_iter().filter_map(file).collect()
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn write(layout: &Layout, missing: &BTreeMap<String, Vec<u8>>) -> Result<(), GenerationError> {
@@ -141,11 +156,8 @@ pub(super) fn names(layout: &Layout) -> Result<BTreeSet<String>, GenerationError
 /// The contents that a receipt points to: what it left, and what was there before.
 pub(super) fn contents(receipt: &Receipt) -> impl Iterator<Item = Content> {
     receipt.entries.values().flat_map(|entry| {
-        let left = match &entry.spec {
-            Spec::File(spec) if !spec.sensitive => Some(spec.content),
-            _ => None,
-        };
-        left.into_iter().chain(original(entry))
+        let left = files_of(&entry.spec).into_iter().map(|(_, content)| content);
+        left.chain(original(entry))
     })
 }
 

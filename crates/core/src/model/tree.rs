@@ -42,9 +42,15 @@ impl Source {
     /// The content that travels with the plan.
     #[must_use]
     pub fn contents(&self) -> Vec<Content> {
+        self.files().into_iter().map(|(_, content)| content).collect()
+    }
+
+    /// The same, each with the name that it has in the tree.
+    #[must_use]
+    pub fn files(&self) -> Vec<(&'static str, Content)> {
         match self {
             Self::Archive { .. } => Vec::new(),
-            Self::Npm { manifest, lock, .. } => vec![*manifest, *lock],
+            Self::Npm { manifest, lock, .. } => vec![("package.json", *manifest), ("package-lock.json", *lock)],
         }
     }
 }

@@ -72,6 +72,24 @@ pub fn rollback(
     let mut remains = remains(past, observed);
     let mut wanted = BTreeSet::new();
     for step in &first.steps {
+        if let Op::MakeTree(spec) = &step.op {
+            let missing: Vec<_> = spec
+                .source
+                .contents()
+                .into_iter()
+                .map(|content| content.sha256)
+                .collect();
+            let missing: Vec<_> = missing
+                .into_iter()
+                .filter(|digest| !contents.contains_key(digest))
+                .collect();
+            if !missing.is_empty() {
+                wanted.extend(missing);
+                let id = ResourceId::new(spec.kind(), spec.path.as_str());
+                keep_tree(&mut desired, newest, &id);
+                remains.push((id, Remains::NotKept));
+            }
+        }
         let Op::WriteFile(spec) = &step.op else { continue };
         if !contents.contains_key(&spec.content.sha256) {
             wanted.insert(spec.content.sha256);
@@ -205,6 +223,15 @@ fn keep_content(desired: &mut Desired, observed: &Observed, id: &ResourceId) {
                 spec.content = *content;
             }
         }
+        _ => _ = desired.resources.remove(id),
+    }
+}
+
+/// A tree that cannot be made anew stays the version that the newest generation left.
+fn keep_tree(desired: &mut Desired, newest: Option<&Receipt>, id: &ResourceId) {
+    let left = newest.and_then(|receipt| receipt.entries.get(id));
+    match (left, desired.resources.get_mut(id)) {
+        (Some(left), Some(resource)) => resource.spec = left.spec.clone(),
         _ => _ = desired.resources.remove(id),
     }
 }

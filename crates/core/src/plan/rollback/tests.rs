@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Content, DirectorySpec, FileSpec, GroupSpec, HostFacts, Millis, OnChange, OnRemoval, Owner, Pins, SymlinkSpec,
-    SysctlSpec, SysctlState, UnitName, UnitSpec, UnitState, UserSpec,
+    Content, DirectorySpec, FileSpec, GroupSpec, HostFacts, Millis, OnChange, OnRemoval, Owner, Pins, Source,
+    SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitName, UnitSpec, UnitState, UserSpec,
 };
 use crate::plan::simulate::simulate;
 
@@ -347,6 +347,44 @@ fn what_the_host_does_not_keep_stays_as_it_is_and_is_told() {
         matches!(recorded, Spec::File(spec) if spec.content == Content::of(b"b")),
         "{recorded:?}"
     );
+}
+
+#[test]
+fn a_set_of_packages_is_installed_again_from_what_the_host_keeps_or_stays() {
+    let set = |lock: &str| {
+        Spec::Tree(TreeSpec {
+            path: path("/opt/a"),
+            source: Source::Npm {
+                manifest: Content::of(b"a"),
+                lock: Content::of(lock.as_bytes()),
+                holds: lock.into(),
+                programs: None,
+                scripts: false,
+                prepare: Vec::new(),
+                env: BTreeMap::new(),
+            },
+        })
+    };
+    let zero = bare([(set("").id(), State::Tree(TreeState::Absent))].into_iter());
+    let one = simulate(&plan(&desired([set("a")].into_iter()), &zero, &by()), &zero);
+    let second = plan(&desired([set("b")].into_iter()), &one, &by());
+    let two = simulate(&second, &one);
+    let (host, connection) = host();
+    let past = past(&one, &second);
+    let back = |contents| rollback((&host, &connection), &past, &two, &by(), contents, &Pins::new());
+    let nothing = BTreeMap::new();
+    let blind = back(&nothing);
+    assert_eq!(blind.wanted, BTreeSet::from([Digest::of(b"a")]));
+    assert!(blind.plan.steps.is_empty(), "{:#?}", blind.plan.steps);
+    assert!(
+        matches!(blind.remains.as_slice(), [(_, Remains::NotKept)]),
+        "{:?}",
+        blind.remains
+    );
+    let kept = contents();
+    let back = back(&kept);
+    assert!(back.wanted.is_empty() && back.remains.is_empty());
+    assert_eq!(told(&simulate(&back.plan, &two)), told(&one));
 }
 
 #[test]
