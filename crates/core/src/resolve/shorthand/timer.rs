@@ -24,8 +24,10 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let starts = match unit? {
         Some(unit) => unit.value.to_string(),
         None => {
-            let mut service =
-                format!("{HEADER}[Unit]\nDescription={own}, started by its timer\n\n[Service]\nType=oneshot\n");
+            // The timer says how often: systemd's own limit, five starts in ten seconds, would end what is due each second.
+            let mut service = format!(
+                "{HEADER}[Unit]\nDescription={own}, started by its timer\nStartLimitIntervalSec=0\n\n[Service]\nType=oneshot\n"
+            );
             if let Some(user) = user {
                 service += &format!("User={}\n", user.value.0);
             }
