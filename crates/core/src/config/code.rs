@@ -136,6 +136,43 @@ codes! {
     Forbidden "E0516" "a name that must not be on the host"
         "`forbid` in the host's file or a group's lists names, such as of variables with API keys, that nothing on the host may have: no \
          file, no unit, no command and no secret."
+    FeedsNoWatchdog "E0521" "a watchdog that nothing feeds"
+        "With `WatchdogSec=`, systemd kills a service that does not tell it in time that it is alive, by sd_notify. A program that does \
+         so says `Type=notify`; one that does not is killed each time the interval is over, however well it is. Ask over HTTP \
+         instead: the module `watchdog` does."
+    KillsByName "E0522" "processes that are ended by their name"
+        "`killall` and `pkill` end whatever has that name, of any user, in any container, and miss what calls itself otherwise: a gateway's \
+         process has another name than its program. systemd knows which processes are a unit's: `systemctl restart`, `stop` and \
+         `kill` reach those, all of them, and no others."
+    BlindLocks "E0523" "lock files that are removed unseen"
+        "A lock file says who is at work. Removing it without looking lets a second process in beside the first, and both write \
+         to one state. It is stale where the process that it names is gone, or has started at another time: remove it then."
+    HeapLimit "E0524" "a memory limit that Node.js does not know"
+        "Node.js lets its heap grow as it sees fit for the machine, not for the unit's `MemoryMax=`: the kernel kills it before it cleans up, \
+         and it starts again, and is killed again. `NODE_OPTIONS=--max-old-space-size=MIB`, at three quarters of the limit or \
+         less, makes it clean up in time."
+    TwoSupervisors "E0525" "one program that two units start"
+        "Two services have one command, so there would be two processes on one state and one port, of which one fails and is started again \
+         and again. One program has one supervisor."
+    BadPackage "E0526" "an npm package that does not work"
+        "Some releases were published broken, and some names belong to somebody else: npm installs them without an error, and what \
+         was meant never starts. Which ones, and what to ask for instead, the message says."
+    NodeVersion "E0527" "a package that the Node.js beside it cannot run"
+        "The lock file pins a version of Node.js and a package whose `engines` exclude that version. npm only warns; the package ends when \
+         it is started."
+    SchemaMismatch "E0528" "a file that does not fit its schema"
+        "With `schema = \"…\"`, a file's content is JSON, and the JSON Schema below `files/` says what may be in it: keys that the \
+         program's version does not know, and values that it would refuse, are found before any host is contacted."
+    NoSignOfLife "E0529" "a probe that passes where nothing works"
+        "The module says in `[ports.NAME] health = […]` which paths tell the health of what listens there. The kernel takes connections for a \
+         process that hangs, and many servers answer every path with the same page: a probe of the open port, or of another path, \
+         would pass all the same."
+    WeakSecret "E0530" "a secret that everybody knows"
+        "A text gives a token, a password or a key a value that stands in examples. Whoever finds the port tries those first. A secret has no \
+         place in a file of the project either: let the program read it from a file or a variable on the host."
+    BoundFile "E0531" "a single file that is bound into a service"
+        "Files are replaced whole, by a new file under the old name, so that nobody ever reads half of one. A file that is bound by itself \
+         into a service or container is the old one for as long as that runs. Bind the directory that it is in."
     TwoMachines "E0601" "a host with two cloud servers"
         "A host runs on one machine: on Hetzner or on AWS."
     Deprecated "W0701" "an option that its module is about to drop"
@@ -155,6 +192,9 @@ codes! {
     UnusedSecret "W0706" "a secret that nothing uses"
         "The host declares the secret, and no unit of it names its path, no `units` lists one, and no other secret's text has it. What \
          need not be on a host should not be there."
+    NeverRead "W0710" "a configuration that its program does not read"
+        "The file lies where a gateway keeps its state, under a name that it does not look for: it would start with its defaults, and \
+         nothing would say so."
 }
 
 impl Code {

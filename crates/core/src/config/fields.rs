@@ -70,6 +70,11 @@ const FILES: &[Field] = &[
         "A command run on the staged copy before it replaces the old file; \"{}\" is its path.",
     ),
     field(
+        "schema",
+        Shape::LocalPath,
+        "A JSON Schema below files/ that the content, which is then JSON, has to fit; it is checked before any host is contacted.",
+    ),
+    field(
         "sensitive",
         Shape::Bool,
         "Its content is a secret: it is neither shown nor kept on the host for going back. Where nothing is said, diffs leave out what others may not read.",

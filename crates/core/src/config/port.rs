@@ -47,6 +47,10 @@ pub struct PortClaim {
     pub name: Spanned<String>,
     /// The port, and further ones that follow from it; each a number, or a template that renders to one.
     pub ports: Vec<Node>,
+    /// How many ports from the first one on are taken, 1 where nothing is said.
+    pub count: u32,
+    /// The paths that tell over HTTP how what listens there is, maybe templates; none where nothing is said.
+    pub health: Vec<Spanned<String>>,
     /// TCP where nothing is said.
     pub protocol: Protocol,
     /// The address that is listened on, maybe a template; all of them where nothing is said.
@@ -55,7 +59,10 @@ pub struct PortClaim {
     pub when: Option<Spanned<String>>,
 }
 
-const KEYS: &[&str] = &["port", "also", "protocol", "address", "when"];
+const KEYS: &[&str] = &["port", "count", "also", "health", "protocol", "address", "when"];
+
+/// The most ports that one claim takes in a row.
+const MOST: u32 = 1024;
 
 /// Reads `[ports.…]`.
 pub(super) fn ports(document: &Table, found: &mut Vec<Diagnostic>) -> Vec<PortClaim> {
@@ -74,6 +81,8 @@ pub(super) fn ports(document: &Table, found: &mut Vec<Diagnostic>) -> Vec<PortCl
             claims.push(PortClaim {
                 name,
                 ports: vec![entry.node.clone()],
+                count: 1,
+                health: Vec::new(),
                 protocol: Protocol::Tcp,
                 address: None,
                 when: None,
@@ -93,6 +102,12 @@ fn claim(name: Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) -> O
     let protocol = decode::optional::<Protocol>(table, "protocol", found);
     let address = decode::optional::<String>(table, "address", found);
     let when = decode::optional::<String>(table, "when", found);
+    let count = decode::optional::<u32>(table, "count", found);
+    if let Some(count) = count.as_ref().filter(|count| !(1..=MOST).contains(&count.value)) {
+        let problem = Problem::invalid(format!("a claim is of 1 to {MOST} ports, and not of {}", count.value));
+        found.push(decode::finding(problem, count.span));
+    }
+    let health = health(table, found);
     let Some(port) = table.get("port") else {
         found.push(decode::missing("port", "a port", Port::NOUN, name.span, table));
         return None;
@@ -113,10 +128,43 @@ fn claim(name: Spanned<String>, table: &Table, found: &mut Vec<Diagnostic>) -> O
     Some(PortClaim {
         name,
         ports,
+        health,
+        count: count.map_or(1, |count| count.value.clamp(1, MOST)),
         protocol: protocol.map_or(Protocol::Tcp, |protocol| protocol.value),
         address,
         when,
     })
+}
+
+fn health(table: &Table, found: &mut Vec<Diagnostic>) -> Vec<Spanned<String>> {
+    let Some(entry) = table.get("health") else {
+        return Vec::new();
+    };
+    let items = match &entry.node.value {
+        Value::Array(items) => items.as_slice(),
+        other => {
+            let problem = Problem::wrong_type("a list of paths", other);
+            found.push(decode::finding(problem, entry.node.span));
+            return Vec::new();
+        }
+    };
+    let mut paths = Vec::new();
+    for item in items {
+        match &item.value {
+            Value::String(path) if path.starts_with('/') || is_template(path) => {
+                paths.push(Spanned::new(path.clone(), item.span));
+            }
+            Value::String(path) => {
+                let problem = Problem::invalid(format!("`{}` is no path of a URL", super::scalar::shown(path)));
+                found.push(decode::finding(
+                    problem.help("it begins with \"/\", such as \"/healthz\""),
+                    item.span,
+                ));
+            }
+            other => found.push(decode::finding(Problem::wrong_type("a path", other), item.span)),
+        }
+    }
+    paths
 }
 
 fn check(port: &Node, found: &mut Vec<Diagnostic>) {

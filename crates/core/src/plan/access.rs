@@ -46,20 +46,6 @@ const PACKAGES: [&str; 7] = [
     "tailscale",
 ];
 
-/// Beginnings of kernel parameters that decide whether and how packets come in.
-const PARAMETERS: [&str; 10] = [
-    "net.ipv4.conf.",
-    "net.ipv6.conf.",
-    "net.ipv4.ip_forward",
-    "net.ipv4.route.",
-    "net.ipv6.route.",
-    "net.ipv4.neigh.",
-    "net.ipv6.neigh.",
-    "net.ipv4.tcp_",
-    "net.core.",
-    "net.netfilter.",
-];
-
 pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
     let name = id.name.as_str();
     match id.kind {
@@ -69,7 +55,7 @@ pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
         Kind::Unit => name.rsplit_once('.').is_some_and(|(stem, _)| UNITS.contains(&stem)),
         Kind::Package => PACKAGES.contains(&name),
         Kind::User => name == "root" || Some(name) == login(&desired.connection),
-        Kind::Sysctl => PARAMETERS.iter().any(|parameter| name.starts_with(parameter)),
+        Kind::Sysctl => name.starts_with("net."),
         Kind::Group
         | Kind::Archive
         | Kind::Npm

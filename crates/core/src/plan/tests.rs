@@ -10,7 +10,7 @@ use super::simulate::simulate;
 use super::{plan, trigger};
 use crate::model::*;
 
-pub(super) fn by() -> Applier {
+fn by() -> Applier {
     Applier {
         who: "ada@desk".into(),
         commit: None,
@@ -1001,11 +1001,11 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
 
 type World = Vec<(Spec, Option<Fact<State>>, bool)>;
 
-pub(super) fn world() -> impl Strategy<Value = World> {
+fn world() -> impl Strategy<Value = World> {
     (0usize..8).prop_flat_map(|count| (0..count).map(any_resource).collect::<Vec<_>>())
 }
 
-pub(super) fn build(world: &World) -> (Desired, Observed) {
+fn build(world: &World) -> (Desired, Observed) {
     let mut before = None;
     let declared = desired(
         world

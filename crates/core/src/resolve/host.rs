@@ -17,7 +17,7 @@ use super::render::{Facts, Renderer, Scope, Templates, Written, instances_value}
 use super::secrets::{self, Kept};
 use super::trace::{By, Trace};
 use super::uses::{self, Uses};
-use super::{check, claims, dependencies, forbid, kind, needed, provided, repeat};
+use super::{check, claims, dependencies, forbid, kind, needed, provided, repeat, unsound};
 
 /// What all hosts of a resolution share.
 pub(super) struct Shared<'a> {
@@ -131,8 +131,14 @@ fn with_modules(
     check::blocks(&declarations, renderer.found);
     check::numbers(&declarations, renderer.found);
     check::units(&declarations, renderer.found);
+    unsound::find(&declarations, renderer.found);
+    if let Ok(claimed) = &claims {
+        claims::probes(&claimed.healths, &declarations, renderer.found);
+    }
     // References to a resource that could not be read would be reported as references to nothing.
-    let Ok(ports) = claims else { return None };
+    let Ok(claims::Claimed { ports, .. }) = claims else {
+        return None;
+    };
     if failed || broken || !complete {
         return None;
     }

@@ -9,6 +9,7 @@ mod dependencies;
 mod forbid;
 mod host;
 mod imports;
+mod json_schema;
 mod kind;
 mod local;
 mod merge;
@@ -23,6 +24,7 @@ mod shorthand;
 mod template;
 mod trace;
 mod unit_text;
+mod unsound;
 mod uses;
 mod why;
 

@@ -18,6 +18,18 @@ pub(super) struct Named {
     pub(super) starts: Option<String>,
     /// Its `Type`, where it says one.
     pub(super) service_type: Option<String>,
+    /// The commands that it runs, each with the key that says when.
+    pub(super) commands: Vec<(String, String)>,
+    /// What it says of its variables.
+    pub(super) environment: Vec<String>,
+    /// Whether systemd is to end it where it does not say that it is alive.
+    pub(super) watchdog: bool,
+    /// Whether it may tell systemd how it is, where it says so.
+    pub(super) notifies: Option<bool>,
+    /// The most memory that it may use, in bytes.
+    pub(super) memory_max: Option<u64>,
+    /// The paths outside that it sees inside, at the same or another place.
+    pub(super) bound: Vec<String>,
     /// Whether it counts as active when its program has ended, where it says so.
     pub(super) remains: Option<bool>,
 }
@@ -39,13 +51,30 @@ pub(super) fn named(text: &str) -> Named {
         match (section.as_str(), key) {
             ("Unit", "After") => named.after.extend(words()),
             ("Timer" | "Path", "Unit") | ("Socket", "Service") => named.starts = Some(value.to_owned()),
+            ("Service", "WatchdogSec") => named.watchdog = !matches!(value, "" | "0" | "infinity"),
+            ("Service", "NotifyAccess") => named.notifies = Some(value != "none"),
+            ("Service", "MemoryMax" | "MemoryLimit") => named.memory_max = bytes(value),
+            ("Service", "Environment") => named.environment.push(value.to_owned()),
+            ("Service", "BindPaths" | "BindReadOnlyPaths") => {
+                let sources = value
+                    .split_whitespace()
+                    .map(|pair| pair.split(':').next().unwrap_or(pair));
+                named
+                    .bound
+                    .extend(sources.map(|path| path.trim_start_matches('-').to_owned()));
+            }
             ("Service", "Type") => named.service_type = Some(value.to_owned()),
             ("Service", "RemainAfterExit") => {
                 named.remains = Some(matches!(value, "1" | "yes" | "y" | "true" | "t" | "on"));
             }
             ("Service" | "Socket", "User" | "SocketUser") => named.users.push(value.to_owned()),
             ("Service" | "Socket", "Group" | "SocketGroup" | "SupplementaryGroups") => named.groups.extend(words()),
-            ("Service", key) => named.needed.extend(needed(key, value)),
+            ("Service", key) => {
+                if key.starts_with("Exec") && !value.is_empty() {
+                    named.commands.push((key.to_owned(), value.to_owned()));
+                }
+                named.needed.extend(needed(key, value));
+            }
             _ => {}
         }
         named.paths.extend(paths(value));
@@ -77,6 +106,20 @@ fn needed(key: &str, value: &str) -> Option<(Kind, String)> {
         Kind::File
     };
     plain.then(|| (kind, path.to_owned()))
+}
+
+/// A size as systemd writes it; what depends on the machine is none.
+fn bytes(value: &str) -> Option<u64> {
+    let digits = value.trim_end_matches(['K', 'M', 'G', 'T']);
+    let unit = match value.get(digits.len()..)? {
+        "" => 1,
+        "K" => 1 << 10,
+        "M" => 1 << 20,
+        "G" => 1 << 30,
+        "T" => 1 << 40,
+        _ => return None,
+    };
+    digits.parse::<u64>().ok()?.checked_mul(unit)
 }
 
 /// Lines without comments, with continued ones joined.

@@ -6,6 +6,7 @@ mod directory;
 mod file;
 mod group;
 mod lock_file;
+mod node_range;
 mod package;
 mod probe;
 mod secret;

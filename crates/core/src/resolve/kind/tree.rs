@@ -56,9 +56,21 @@ pub(super) fn npm(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let (manifest, lock) = (manifest.and_then(&mut local), lock.and_then(local));
     let (manifest, lock) = (manifest?, lock?);
     let holds = lock_file::packages(manifest.blob.bytes(), lock.blob.bytes()).map_err(|problem| {
-        let message = format!("these packages cannot be installed: {}", problem.what);
-        let diagnostic = Diagnostic::error(Code::LockFile, message, lock_span, "");
-        let why = "every host gets exactly the packages that the lock file pins, each checked by its digest";
+        let (message, why) = match problem.code {
+            Code::BadPackage => (
+                problem.what,
+                "npm would install it without an error, and the service would never start",
+            ),
+            Code::NodeVersion => (
+                problem.what,
+                "npm installs it all the same, and it ends when it is started",
+            ),
+            _ => (
+                format!("these packages cannot be installed: {}", problem.what),
+                "every host gets exactly the packages that the lock file pins, each checked by its digest",
+            ),
+        };
+        let diagnostic = Diagnostic::error(problem.code, message, lock_span, "");
         reader.report(diagnostic.because(why).help(problem.fix))
     })?;
     let (manifest, lock) = (manifest.content, lock.content);
