@@ -6,8 +6,9 @@
 mod begin;
 mod doctor;
 mod faults;
+mod gateway;
 mod kinds;
 mod lab;
-mod modules;
+pub(crate) mod modules;
 mod secrets;
 mod walls;

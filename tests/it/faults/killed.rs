@@ -103,7 +103,7 @@ fn apply_until(lab: &Lab, lines: usize) -> Running {
 }
 
 /// Waits until the journal of a run that is not among the known ones has more than that many lines, or its last.
-fn reaches(lab: &Lab, known: &BTreeSet<String>, lines: usize) {
+pub(super) fn reaches(lab: &Lab, known: &BTreeSet<String>, lines: usize) {
     until("the journal has those lines", || {
         let begun = runs(lab).into_iter().find(|run| !known.contains(run));
         let journal = begun.and_then(|run| fs::read_to_string(journal_path(lab, &run)).ok());

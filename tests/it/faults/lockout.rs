@@ -27,7 +27,7 @@ find /etc/ssh /root/.ssh /etc/sudoers.d /etc/cron.d -type f | sort | xargs sha25
 getent passwd; getent group; getent shadow
 systemctl is-enabled ssh.service; systemctl is-active ssh.service
 ss -Hltn 'sport = :22 or sport = :2222' | awk '{print $4}' | sort
-cat /proc/sys/net/ipv4/tcp_fin_timeout";
+cat /proc/sys/net/ipv4/ip_local_port_range";
 
 /// That the host is armed for nothing any more.
 #[track_caller]
@@ -100,7 +100,8 @@ fn what_cuts_the_way_in_is_undone_by_the_host_alone() {
         &(first.clone() + "[users.walker]\non_removal = \"remove\"\n[files.\"/etc/cron.d/x\"]\ntext = \"# x\\n\"\n"),
     );
     let before = lab.on_host(DIGEST);
-    let more = "[users.runner]\ngroups = [\"games\"]\n[sysctl.\"net.ipv4.tcp_fin_timeout\"]\nvalue = 45\n";
+    let more =
+        "[users.runner]\ngroups = [\"games\"]\n[sysctl.\"net.ipv4.ip_local_port_range\"]\nvalue = \"20000 60000\"\n";
     is_undone(&lab, &(sshd("AllowUsers runner") + more), &before);
     assert!(before.contains("walker:$"), "{before}");
 

@@ -4,13 +4,14 @@
 mod broken_host;
 mod cut;
 mod fleet;
+mod gateway;
 mod hostile;
 mod killed;
 mod local;
 mod lockout;
 mod login;
 mod plans;
-mod running;
+pub(crate) mod running;
 mod scene;
 mod stop;
 mod together;

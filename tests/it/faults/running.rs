@@ -14,7 +14,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Waits until `done` is true.
 #[track_caller]
-pub(super) fn until(what: &str, done: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, done: impl FnMut() -> bool) {
     assert!(comes_true(PATIENCE, done), "it did not come to this: {what}");
 }
 
