@@ -1,11 +1,14 @@
 {
   description = "provision: declarative, idempotent provisioning of Linux hosts over SSH";
 
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+  inputs = {
+    nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
+    flake-utils.url = "github:numtide/flake-utils";
+  };
 
-  outputs = { self, nixpkgs }:
-    let
-      perSystem = system: let
+  outputs = { self, nixpkgs, flake-utils }:
+    flake-utils.lib.eachSystem [ "x86_64-linux" "aarch64-linux" ] (system:
+      let
         pkgs = nixpkgs.legacyPackages.${system};
         source = pkgs.lib.cleanSource ./.;
         common = {
@@ -66,12 +69,5 @@
             openssh strace iproute2 iptables systemd mmdebstrap
           ];
         };
-      };
-
-      systems = nixpkgs.lib.genAttrs [ "x86_64-linux" "aarch64-linux" ] perSystem;
-    in
-    {
-      packages = builtins.mapAttrs (_: made: made.packages) systems;
-      devShells = builtins.mapAttrs (_: made: made.devShells) systems;
-    };
+      });
 }
