@@ -17,7 +17,8 @@ mod secrets;
 pub use care::Doctor;
 pub use records::{DiffGenerations, Forget, Generations, Rollback};
 pub use secrets::{
-    Secrets, SecretsEdit, SecretsGet, SecretsInit, SecretsList, SecretsRekey, SecretsRemove, SecretsSet,
+    Secrets, SecretsCheck, SecretsEdit, SecretsGet, SecretsInit, SecretsList, SecretsPolicy, SecretsRekey,
+    SecretsRemove, SecretsRotate, SecretsSet, SecretsWho,
 };
 
 const ABOUT: &str = "Bring Linux hosts to the state that files describe, over SSH";

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use super::secrets;
 use super::style::{Palette, paint};
 use super::words;
 use crate::cli::exit::Exit;
@@ -95,6 +96,9 @@ struct LostOutput(#[source] std::io::Error);
 
 impl From<SecretsError> for CommandError {
     fn from(error: SecretsError) -> Self {
+        if let SecretsError::Open(error) = error {
+            return secrets::error_in(error, Palette::PLAIN, 100);
+        }
         let exit = if error.is_stale() { Exit::Stale } else { Exit::Refused };
         let hints = error.fixes();
         Self {

@@ -44,14 +44,18 @@ pub fn flat(desired: &Desired) -> String {
     }
     ports(&mut text, &desired.ports);
     // The files that keep kernel parameters follow from them.
-    let kept: BTreeSet<&ResourceId> = desired.resources.values().filter_map(keeper).collect();
+    let kept: BTreeSet<&ResourceId> = desired
+        .resources
+        .values()
+        .filter_map(|resource| keeper(desired, resource))
+        .collect();
     for (id, resource) in &desired.resources {
         if kept.contains(id) {
             continue;
         }
         let mut keys = attributes(desired, resource);
         let mut name = format!("{}.{}", id.kind.table(), quoted(&literal(&id.name)));
-        if keeper(resource).is_some_and(|file| file.name == HOSTNAME) {
+        if keeper(desired, resource).is_some_and(|file| file.name == HOSTNAME) {
             // The kernel's name of the host is kept in a file of its own, and has a table of its own.
             keys.retain(|key, _| matches!(key.as_str(), "value" | "on_removal"));
             "system.hostname".clone_into(&mut name);
@@ -95,11 +99,21 @@ fn ports(text: &mut String, claims: &[PortClaim]) {
 const SYSCTL_D: &str = "/etc/sysctl.d/";
 const HOSTNAME: &str = "/etc/hostname";
 
-/// The file that keeps a kernel parameter over a reboot.
-fn keeper(resource: &Resource) -> Option<&ResourceId> {
-    let mut on = resource.depends.iter().map(|dependency| &dependency.on);
-    let keeps = |on: &&ResourceId| on.kind == Kind::File && (on.name.starts_with(SYSCTL_D) || on.name == HOSTNAME);
-    matches!(resource.spec, Spec::Sysctl(_)).then(|| on.find(keeps))?
+/// The file that keeps a kernel parameter over a reboot: one that comes after it, or, of the host's name, before it.
+fn keeper<'a>(desired: &'a Desired, resource: &Resource) -> Option<&'a ResourceId> {
+    let Spec::Sysctl(_) = resource.spec else { return None };
+    let id = resource.spec.id();
+    let after = desired.resources.iter().find(|(file, kept)| {
+        file.kind == Kind::File
+            && file.name.starts_with(SYSCTL_D)
+            && kept.depends.iter().any(|dependency| dependency.on == id)
+    });
+    let before = || {
+        let mut on = resource.depends.iter().map(|dependency| &dependency.on);
+        let name = on.find(|on| on.kind == Kind::File && on.name == HOSTNAME)?;
+        desired.resources.get_key_value(name)
+    };
+    after.or_else(before).map(|(file, _)| file)
 }
 
 fn connection(connection: &Connection) -> Map<String, Value> {
@@ -160,7 +174,7 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
             put(key, value);
         }
         Spec::Package(package) => put("version", version(&json!(package.want))),
-        Spec::Sysctl(_) => put("file", json!(keeper(resource).map(|file| &file.name))),
+        Spec::Sysctl(_) => put("file", json!(keeper(desired, resource).map(|file| &file.name))),
         Spec::Command(command) => {
             flatten(json!(command.guard), &mut put);
             put("timeout", duration(command.timeout));

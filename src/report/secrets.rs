@@ -1,6 +1,9 @@
 //! Secrets in words: names, versions, about how long, and what stores refuse. Of a value it shows nothing but where
 //! a document is asked to reveal it.
 
+pub mod fleet;
+pub mod policy;
+
 use std::fmt::Write as _;
 
 use base64::Engine as _;
@@ -21,11 +24,16 @@ use crate::cli::ui::Ui;
 /// What a store refuses, as what ends a command.
 #[must_use]
 pub fn error(error: StoreError, ui: &Ui) -> CommandError {
+    error_in(error, ui.talk(), ui.width())
+}
+
+/// The same, where only the colours and the width are known.
+#[must_use]
+pub fn error_in(error: StoreError, palette: Palette, width: usize) -> CommandError {
     if let Problem::Malformed(found) = &error.problem {
-        let coloured = ui.talk() != Palette::PLAIN;
-        let findings = findings(found, coloured, ui.width());
+        let findings = findings(found, palette != Palette::PLAIN, width);
         let sum = words::count(found.findings.len(), "error");
-        let word = paint(ui.talk().error(), "error:");
+        let word = paint(palette.error(), "error:");
         return CommandError {
             findings: Some(format!("{findings}\n{word} {sum} in {}\n", words::safe(&found.file))),
             ..CommandError::refused(error)

@@ -7,7 +7,7 @@ use provision::cli::args::Cli;
 
 use crate::project::Project;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "check",
     "plan",
     "apply",

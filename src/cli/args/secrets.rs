@@ -2,6 +2,8 @@
 
 use clap::{Args, Subcommand};
 
+use super::{Confirm, Connect, Diff, Selection};
+
 /// `secrets`.
 #[derive(Debug, Subcommand)]
 #[command(after_help = "\
@@ -11,7 +13,8 @@ read from standard input, or edited.
 Examples:
   provision secrets init
   provision secrets set discord-token
-  provision secrets list")]
+  provision secrets check
+  provision secrets rotate discord-token")]
 pub enum Secrets {
     /// Begin an encrypted store in the project: secrets/secrets.age.toml
     Init(SecretsInit),
@@ -25,6 +28,14 @@ pub enum Secrets {
     Get(SecretsGet),
     /// Take a secret out of the store
     Remove(SecretsRemove),
+    /// See whether every secret that the hosts declare can be had; reads no value
+    Check(SecretsCheck),
+    /// Show which hosts and units a secret reaches
+    Who(SecretsWho),
+    /// Print the least rights in AWS that the hosts' secrets take
+    Policy(SecretsPolicy),
+    /// Store a new version, and bring it to every host that uses it
+    Rotate(SecretsRotate),
     /// Encrypt the store to the recipients that secrets/stores.toml names
     Rekey(SecretsRekey),
 }
@@ -128,3 +139,79 @@ secrets anew.
 Examples:
   provision secrets rekey")]
 pub struct SecretsRekey {}
+
+/// `secrets check`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Asks each store once for the versions of what the hosts declare, and for no value: DescribeSecret is all that it takes of \
+AWS. What only hosts declare and no unit uses is a warning of `provision check`.
+
+Examples:
+  provision secrets check
+  provision secrets check @bot --json")]
+pub struct SecretsCheck {
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: Selection,
+}
+
+/// `secrets who`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  provision secrets who discord-token
+  provision secrets who clawdinator/anthropic-api-key --json")]
+pub struct SecretsWho {
+    /// The secret's name in the configuration, or where it is kept
+    #[arg(value_name = "NAME")]
+    pub name: String,
+}
+
+/// `secrets policy`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Names each secret of AWS Secrets Manager that the hosts declare, and nothing else. BatchGetSecretValue knows no resources; \
+it gives what GetSecretValue may give. Secrets that are encrypted with a key of your own need kms:Decrypt on that key, too.
+
+Examples:
+  provision secrets policy                    for whoever applies
+  provision secrets policy --plan             for CI that plans and looks for drift: no right to any value
+  provision secrets policy friday --host      for the role of an instance that fetches its own")]
+pub struct SecretsPolicy {
+    /// Which hosts.
+    #[command(flatten)]
+    pub selection: Selection,
+    /// Only what planning takes: versions, no values
+    #[arg(long, conflicts_with = "host")]
+    pub plan: bool,
+    /// Only what the hosts themselves take to fetch their secrets after a reboot
+    #[arg(long)]
+    pub host: bool,
+}
+
+/// `secrets rotate`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Stores the value as the next version, then plans and applies to every host that uses it: one restart of each unit that \
+does. In a terminal it asks for one line, which does not show; otherwise standard input is the value, byte for byte.
+
+Examples:
+  provision secrets rotate discord-token
+  openssl rand -hex 32 | tr -d '\\n' | provision secrets rotate session-key --yes")]
+pub struct SecretsRotate {
+    /// The secret's name in the configuration
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Apply without asking
+    #[arg(short, long)]
+    pub yes: bool,
+    /// How changes are shown.
+    #[command(flatten)]
+    pub diff: Diff,
+    /// How a plan is confirmed that touches the way in.
+    #[command(flatten)]
+    pub confirm: Confirm,
+    /// How hosts are connected to.
+    #[command(flatten)]
+    pub connect: Connect,
+}

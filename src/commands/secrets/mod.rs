@@ -1,13 +1,18 @@
-//! `provision secrets`: the commands about the project's own store of secrets. They contact no host.
+//! `provision secrets`: the commands about the project's own store of secrets, and about which hosts use what.
 
+mod check;
 mod edit;
 mod get;
 mod init;
 mod list;
 mod memory;
+mod policy;
 mod rekey;
 mod remove;
+mod rotate;
 mod set;
+mod uses;
+mod who;
 
 use std::path::Path;
 
@@ -30,6 +35,10 @@ pub(super) async fn run(root: Option<&Path>, args: &Secrets, ui: &Ui, stop: &Sto
         Secrets::Edit(args) => edit::run(root, args, ui, stop).await,
         Secrets::Get(args) => get::run(root, args, ui).await,
         Secrets::Remove(args) => remove::run(root, args, ui),
+        Secrets::Check(args) => check::run(root, args, ui, stop).await,
+        Secrets::Who(args) => who::run(root, args, ui),
+        Secrets::Policy(args) => policy::run(root, args, ui),
+        Secrets::Rotate(args) => rotate::run(root, args, ui, stop).await,
         Secrets::Rekey(_) => rekey::run(root, ui),
     }
 }

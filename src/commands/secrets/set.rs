@@ -23,14 +23,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui) -> Result<Exi
     // Before anybody types anything for nothing.
     check_name(&args.name).map_err(|why| failed(StoreError::new(&item, Problem::BadName { why })))?;
     stores.list().map_err(failed)?;
-    let value = if ui.can_be_asked() && !args.age {
-        let prompt = format!("Value of {}: ", args.name);
-        let line = ask_hidden(&prompt).map_err(|error| secrets::no_answer(error, &args.name))?;
-        SecretValue::new(line.to_vec())
-    } else {
-        // A second more than any value is read of: what is too large is refused, not cut.
-        SecretValue::read(io::stdin().lock()).map_err(|error| CommandError::refused(ReadValueError(error)))?
-    };
+    let value = read_value(&args.name, ui.can_be_asked() && !args.age)?;
     let value = if args.age {
         stores.open_age_file(value.expose()).map_err(failed)?
     } else {
@@ -46,4 +39,15 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui) -> Result<Exi
         ui.json(),
     ));
     Ok(Exit::Done)
+}
+
+/// A value: from a person, without showing it, or else from standard input.
+pub(super) fn read_value(name: &str, ask: bool) -> Result<SecretValue, CommandError> {
+    if ask {
+        let prompt = format!("Value of {name}: ");
+        let line = ask_hidden(&prompt).map_err(|error| secrets::no_answer(error, name))?;
+        return Ok(SecretValue::new(line.to_vec()));
+    }
+    // A second more than any value is read of: what is too large is refused, not cut.
+    SecretValue::read(io::stdin().lock()).map_err(|error| CommandError::refused(ReadValueError(error)))
 }

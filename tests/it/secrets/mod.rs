@@ -3,6 +3,7 @@
 mod canary;
 mod life;
 mod reboot;
+mod store;
 
 use crate::lab::Lab;
 

@@ -1,0 +1,56 @@
+//! `provision secrets check`: can every secret that the hosts declare be had? It asks stores for versions alone, and contacts no host.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use provision_core::model::secret_items;
+
+use super::uses::uses;
+use crate::cli::args::SecretsCheck as Args;
+use crate::cli::exit::Exit;
+use crate::cli::ui::Ui;
+use crate::commands::fleet::Fleet;
+use crate::report::error::CommandError;
+use crate::report::secrets::fleet::{Checked, check_json, check_text};
+use crate::secrets::{self, Supply};
+use crate::stop::Stop;
+
+/// Runs the command.
+pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
+    let fleet = Fleet::load_selected(root, &args.selection, ui)?;
+    let specs = fleet.hosts.values().flat_map(|desired| desired.resources.values());
+    let items = secret_items(specs.map(|resource| &resource.spec));
+    let pins = tokio::select! {
+        pins = secrets::pins(&fleet.root, &items, Supply::Stores) => pins?,
+        () = stop.wait() => return Err(CommandError::interrupted()),
+    };
+    let mut checked = Vec::new();
+    for (host, desired) in &fleet.hosts {
+        // A value that several files have is told once for each host.
+        let mut told = BTreeSet::new();
+        for used in uses(desired)
+            .into_iter()
+            .filter(|used| told.insert((used.name, used.item)))
+        {
+            checked.push(Checked {
+                host,
+                name: used.name,
+                item: used.item,
+                required: used.secret.required,
+                found: pins.get(used.item),
+            });
+        }
+    }
+    let exit = if checked.iter().all(Checked::is_fine) {
+        Exit::Done
+    } else {
+        Exit::Refused
+    };
+    let hosts: BTreeMap<_, _> = fleet.hosts.keys().map(|host| (host, ())).collect();
+    ui.result(&if ui.json() {
+        check_json(&checked, exit)
+    } else {
+        check_text(&checked, hosts.len(), ui.results())
+    });
+    Ok(exit)
+}
