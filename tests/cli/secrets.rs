@@ -319,8 +319,11 @@ fn a_person_is_asked_and_nothing_shows() {
         while !seen.ends_with(b": ") && std::io::Read::read(&mut out, &mut byte).unwrap() > 0 {
             seen.extend(byte);
         }
-        child.stdin.take().unwrap().write_all(keys.as_bytes()).unwrap();
+        // Held open: `script` types Ctrl-D when its own input ends.
+        let mut hands = child.stdin.take().unwrap();
+        hands.write_all(keys.as_bytes()).unwrap();
         std::io::Read::read_to_end(&mut out, &mut seen).unwrap();
+        drop(hands);
         (child.wait().unwrap().success(), String::from_utf8(seen).unwrap())
     };
     let program = env!("CARGO_BIN_EXE_provision");
