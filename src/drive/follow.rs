@@ -288,7 +288,11 @@ impl Verdict {
                 step: None,
                 error: StepError {
                     fix: Some("apply again: what was not done will be".into()),
-                    ..problem("the run was killed on the host")
+                    // What it could still say is why; otherwise nobody knows.
+                    ..match self.error {
+                        Some(text) => problem(text.untrusted()),
+                        None => problem("the run was killed on the host"),
+                    }
                 },
                 done: self.done,
                 generation,

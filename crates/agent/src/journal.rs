@@ -7,10 +7,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use provision_core::model::{RunEvent, RunPhase};
+use rustix::fs::FallocateFlags;
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 use serde::de::DeserializeOwned;
 
 use crate::lock;
 use crate::secrets::Mask;
+
+/// What is kept free in a journal for its last words, in bytes: what failed and the verdict, on a disk that has nothing left.
+const LAST_WORDS: u64 = 64 << 10;
 
 /// Why a journal cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +47,8 @@ pub(crate) struct Journal {
     path: PathBuf,
     file: File,
     length: u64,
+    /// Up to where the disk has given it room.
+    room: u64,
     mask: Option<Mask>,
 }
 
@@ -80,6 +88,7 @@ impl Journal {
             path: path.into(),
             file,
             length: length as u64,
+            room: 0,
             mask: None,
         };
         Ok(Some((journal, events)))
@@ -89,7 +98,30 @@ impl Journal {
     pub(crate) fn clear(&mut self) -> Result<(), JournalError> {
         self.file.set_len(0).map_err(|source| self.error(source))?;
         self.length = 0;
+        self.room = 0;
         Ok(())
+    }
+
+    /// Whether there is room for last words behind what is written so far. Where the disk has none to give, only what a
+    /// verdict rests on is written any more.
+    fn has_room(&mut self) -> bool {
+        if self.length + LAST_WORDS <= self.room {
+            return true;
+        }
+        let ahead = 2 * LAST_WORDS;
+        // Some file systems hold a claim against the process's limit as if it were written, and the kernel kills for that.
+        let limit = getrlimit(Resource::Fsize).current;
+        if limit.is_some_and(|limit| limit < self.length + ahead) {
+            self.room = u64::MAX;
+            return true;
+        }
+        match rustix::fs::fallocate(&self.file, FallocateFlags::KEEP_SIZE, self.length, ahead) {
+            Ok(()) => self.room = self.length + ahead,
+            // Not every file system can. Then it is as it comes.
+            Err(Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => self.room = u64::MAX,
+            Err(_) => return false,
+        }
+        true
     }
 
     /// From here on, no secret that is in the host's memory now is written.
@@ -102,6 +134,10 @@ impl Journal {
     /// # Errors
     /// [`JournalError`]; the journal is then as it was before.
     pub(crate) fn write(&mut self, event: &RunEvent) -> Result<(), JournalError> {
+        let told_only = matches!(event, RunEvent::Waiting { .. } | RunEvent::Output { .. });
+        if !self.has_room() && told_only {
+            return Ok(());
+        }
         let line = match &self.mask {
             Some(mask) => mask.json(event).and_then(|event| serde_json::to_vec(&event)),
             None => serde_json::to_vec(event),
@@ -126,6 +162,10 @@ impl Journal {
         match written {
             Ok(()) => {
                 self.length += line.len() as u64;
+                if matches!(event, RunEvent::Phase(phase) if phase.is_final()) {
+                    // Nothing follows: the room for it is given back.
+                    let _ = self.file.set_len(self.length);
+                }
                 Ok(())
             }
             Err(source) => {

@@ -19,6 +19,8 @@ use crate::{disk, generations};
 
 /// What stays free on the disk beyond twice the plan: room for journals, receipts and package lists.
 const SPARE: u64 = 64 << 20;
+/// How many files a run may make beside those of its plan: its own records, each with a temporary one, and a package's.
+const SPARE_FILES: u64 = 256;
 
 /// Why a plan cannot be staged, or a staged one not be executed.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +84,14 @@ pub(crate) enum StageError {
         free: u64,
         /// What is needed, in MiB.
         needed: u64,
+    },
+    /// The disk has room for bytes, and for hardly any file.
+    #[error("{} has only {free} inodes free, and an apply needs {SPARE_FILES}", path.display())]
+    Inodes {
+        /// The agent's directory.
+        path: PathBuf,
+        /// How many are free.
+        free: u64,
     },
     /// The disk cannot be asked, or the staged plan not be read.
     #[error("cannot read {}", path.display())]
@@ -289,6 +299,13 @@ fn check_space(root: &Path, payload: u64) -> Result<(), StageError> {
             path: root.into(),
             free: free >> 20,
             needed: needed.div_ceil(1 << 20),
+        });
+    }
+    // Where they are made as they are needed, there is no number of them.
+    if disk.f_files > 0 && disk.f_favail < SPARE_FILES {
+        return Err(StageError::Inodes {
+            path: root.into(),
+            free: disk.f_favail,
         });
     }
     Ok(())

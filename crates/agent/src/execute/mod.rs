@@ -217,7 +217,9 @@ fn fix(error: &(dyn Error + 'static)) -> Option<String> {
     while let Some(error) = next {
         if let Some(error) = error.downcast_ref::<io::Error>() {
             let fix = match error.kind() {
-                ErrorKind::StorageFull => "free some space on that disk, then apply again",
+                ErrorKind::StorageFull => {
+                    "free some space on that disk (df), or remove files where it has no inodes left (df -i), then apply again"
+                }
                 ErrorKind::QuotaExceeded => "raise the quota or free some space, then apply again",
                 ErrorKind::ReadOnlyFilesystem => {
                     "find out why that file system is read-only (dmesg), remount it, then apply again"
