@@ -223,8 +223,8 @@ fn not_privileged(transport: &Transport, ended: &Ended) -> Result<(), ReachError
 }
 
 async fn architecture(transport: &Transport, patience: Patience) -> Result<String, ReachError> {
-    let (text, ended) = run(transport, "uname -m", &[], patience.word()).await?;
-    // What a login shell says comes before it.
+    // What a login shell says comes before it, and need not end its line.
+    let (text, ended) = run(transport, "echo; uname -m", &[], patience.word()).await?;
     let arch = text.trim().lines().last().unwrap_or_default().trim();
     let known = !arch.is_empty() && arch.len() < 32 && arch.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
     if known {
