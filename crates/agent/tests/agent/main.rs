@@ -7,5 +7,6 @@ mod apply;
 mod generations;
 mod host;
 mod interrupted;
+mod kind_changes;
 mod looking;
 mod plans;

@@ -383,6 +383,53 @@ fn a_path_that_changes_its_kind_is_freed_first() {
 }
 
 #[test]
+fn what_stands_in_for_another_kind_gives_way_to_what_was_there() {
+    let link = Spec::Symlink(SymlinkSpec {
+        path: path("/srv/x"),
+        target: "/srv/y".into(),
+    });
+    let had = desired(vec![(link, vec![])]);
+    let found = |state: State| {
+        let mut observed = observed(vec![("symlink:/srv/x", state)]);
+        observed.receipt = Fact::Known(Some(receipt(
+            &had,
+            vec![("symlink:/srv/x", found_file("theirs", "0600"))],
+        )));
+        plan(&desired(vec![]), &observed, &by())
+    };
+    let there = found(State::Path(PathState::Symlink {
+        target: "/srv/y".into(),
+    }));
+    let ops: Vec<_> = there.steps.iter().map(|step| (&step.op, step.covers.len())).collect();
+    assert!(
+        matches!(
+            ops[..],
+            [
+                (
+                    Op::RemovePath {
+                        what: PathKind::Symlink,
+                        ..
+                    },
+                    0
+                ),
+                (Op::RestoreFile { .. }, 1)
+            ]
+        ),
+        "{ops:#?}"
+    );
+    // A run that died between the two left nothing there.
+    let between = found(State::Path(PathState::Absent));
+    assert!(
+        matches!(between.steps[0].op, Op::RestoreFile { .. }),
+        "{:#?}",
+        between.steps
+    );
+    // Something else lies there now, which is nobody's to replace.
+    let other = found(found_file("somebody's", "0644"));
+    assert_eq!(change(&other, "symlink:/srv/x").action, Action::Forget);
+}
+
+#[test]
 fn what_is_in_the_way_is_named_and_nothing_is_planned_for_it() {
     let want = desired(vec![(file("/etc/x", "x", "0644"), vec![])]);
     let root = || Owner {
