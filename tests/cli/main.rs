@@ -10,6 +10,7 @@ mod fmt;
 mod help;
 mod language;
 mod output;
+mod page;
 mod project;
 mod reach;
 mod schema;
