@@ -155,7 +155,7 @@ pub struct Connect {
         hide_env = true
     )]
     pub parallel: NonZeroUsize,
-    /// How long connecting to a host may take, such as 30s or 2m
+    /// How long a host may take to let us in, and then to answer, such as 30s or 2m
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub timeout: Duration,
 }
