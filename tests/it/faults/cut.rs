@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use provision_core::model::RunPhase;
-use provision_rehearse::{Direction, Effect, Fault, Link, LinkOptions};
+use provision_rehearse::{Direction, Effect, Fault, Link, LinkOptions, Loss};
 
 use super::running::{note, until};
 use super::scene::{assert_is, comes_to_gate, gated, open, phase, runs, start};
@@ -77,9 +77,9 @@ fn a_connection_that_breaks_at_any_byte_never_hides_or_invents_what_the_host_did
             .collect();
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
-    for (reattached, unreachable) in &results {
-        assert!(*reattached >= 3 && *unreachable >= 1, "{results:?}");
-    }
+    // What ends before the greeting is tried again, and what ends in the login is told.
+    assert!(results.iter().all(|(reattached, _)| *reattached >= 3), "{results:?}");
+    assert!(results.iter().any(|(_, unreachable)| *unreachable >= 1), "{results:?}");
 }
 
 #[test]
@@ -165,4 +165,103 @@ fn a_host_that_loses_its_power_is_waited_for_and_its_verdict_told() {
     open(&lab);
     let _ = lab.provision(&["apply", "--yes"]).expect(0);
     assert_is(&lab, "new");
+}
+
+#[test]
+fn a_host_whose_key_is_another_when_it_is_come_back_to_is_not_asked_again() {
+    let (lab, link) = linked(&gated("new"));
+    let running = start(&lab, &["apply", "--yes"]);
+    comes_to_gate(&lab);
+    let old = lab.on_host("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2");
+    link.cut();
+    running.says("connection lost");
+    lab.on_host("cp -p /etc/ssh/ssh_host_ed25519_key* /root/; rm /etc/ssh/ssh_host_*; ssh-keygen -q -t ed25519 -N '' -f /etc/ssh/ssh_host_ed25519_key; systemctl restart ssh");
+    let new = lab.on_host("ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub | cut -d' ' -f2");
+    until("sshd is back", || {
+        std::net::TcpStream::connect(lab.host.ssh_address()).is_ok()
+    });
+    let logins = || {
+        lab.on_host("journalctl --sync; journalctl -q -u ssh --output=cat | grep -cE 'Accepted|authenticating' || true")
+    };
+    let before = logins();
+    link.heal();
+    let healed = Instant::now();
+    // Coming back to a host is tried for two minutes and a half; this is no host to come back to.
+    let ran = running.ends_within(Duration::from_secs(30)).expect(4);
+    note("told after the link was back", healed);
+    for part in ["unknown", "host key", &old, &new, "provision attach"] {
+        assert!(ran.told().contains(part), "no {part:?} in {}", ran.told());
+    }
+    assert_eq!(logins(), before, "nobody tried to log in");
+
+    // The host is itself again, and tells its verdict.
+    open(&lab);
+    until("the host ends the run alone", || {
+        phase(&lab) == Some(RunPhase::Confirmed)
+    });
+    lab.on_host("mv /root/ssh_host_* /etc/ssh/; systemctl restart ssh");
+    let ran = lab.provision(&["attach", lab.name()]).expect(0);
+    assert!(ran.stdout.contains("changed"), "{}", ran.told());
+    assert_is(&lab, "new");
+}
+
+#[test]
+fn a_slow_line_that_loses_packets_takes_longer_and_ends_the_same() {
+    let lab = Lab::new();
+    // 250 ms each way, and every 256 KiB of a direction something is lost and sent again.
+    let loss = Loss {
+        every: 256 << 10,
+        pause: Duration::from_millis(700),
+    };
+    let bring = LinkOptions {
+        delay: Duration::from_millis(250),
+        bandwidth: Some(2 << 20),
+        loss: Some(loss),
+        ..LinkOptions::default()
+    };
+    let link = Link::start(lab.host.ssh_address(), bring).unwrap();
+    declare_linked(&lab, &link, "");
+    let begun = Instant::now();
+    let ran = start(&lab, &["plan"]).ends_within(Duration::from_secs(120)).expect(0);
+    note("the agent came over a lossy line", begun);
+    assert!(!ran.told().contains("error"), "{}", ran.told());
+
+    // 64 kbit/s, and something is lost all the time.
+    let crawl = LinkOptions {
+        delay: Duration::from_millis(250),
+        bandwidth: Some(8_000),
+        loss: Some(Loss {
+            every: 2_000,
+            pause: Duration::from_millis(300),
+        }),
+        ..LinkOptions::default()
+    };
+    let link = Link::start(lab.host.ssh_address(), crawl).unwrap();
+    open(&lab);
+    declare_linked(&lab, &link, &gated("slow"));
+    let begun = Instant::now();
+    let ran = start(&lab, &["apply", "--yes"])
+        .ends_within(Duration::from_secs(120))
+        .expect(0);
+    note("an apply at 64 kbit/s", begun);
+    assert!(!ran.told().contains("connection lost"), "{}", ran.told());
+    // And it is cut as well: before anything was handed over that ends it, and later it is come back to.
+    declare_linked(&lab, &link, &gated("cut"));
+    let mut unreachable = 0;
+    for at in [2_000, 6_000, 9_000] {
+        link.arm(Fault {
+            direction: Direction::FromHost,
+            at,
+            effect: Effect::Reset,
+        });
+        let ran = start(&lab, &["apply", "--yes"]).ends_within(Duration::from_secs(120));
+        match ran.code() {
+            0 => {}
+            4 if ran.told().contains("unreachable") => unreachable += 1,
+            _ => panic!("{}", ran.told()),
+        }
+    }
+    assert!(unreachable >= 1, "a line that breaks in the login is told");
+    lab.declare(&gated("cut"));
+    assert_is(&lab, "cut");
 }

@@ -17,7 +17,7 @@ use crate::lab::{Lab, Ran};
 const MEMORY: u64 = 300 << 20;
 
 /// A host with an agent; where that lies, seen from outside, and where the real one went.
-fn replaced() -> (Lab, PathBuf) {
+pub(super) fn replaced() -> (Lab, PathBuf) {
     let lab = Lab::new();
     lab.declare("[files.\"/srv/file\"]\ntext = \"one\\n\"\n");
     let _ = lab.provision(&["plan"]).expect(0);
@@ -28,7 +28,7 @@ fn replaced() -> (Lab, PathBuf) {
 }
 
 /// Puts a script in the agent's place.
-fn replace(agent: &Path, script: &str) {
+pub(super) fn replace(agent: &Path, script: &str) {
     fs::write(agent, script).unwrap();
     fs::set_permissions(agent, fs::Permissions::from_mode(0o755)).unwrap();
 }
@@ -52,7 +52,7 @@ fn answers(lab: &Lab, agent: &Path, script: &str, words: &[&str]) {
 }
 
 /// Passes on the real agent's first frame, its hello, and then does something else.
-const AFTER_HELLO: &str = r#"#!/usr/bin/perl
+pub(super) const AFTER_HELLO: &str = r#"#!/usr/bin/perl
 open(my $agent, "-|", "/root/agent", "session") or die;
 binmode $agent; binmode STDOUT; $| = 1;
 read($agent, my $head, 14); read($agent, my $rest, unpack("V", substr($head, 10, 4)) + 8);

@@ -149,6 +149,35 @@ fn a_user_with_sudo_applies_whatever_the_shell_says_at_login() {
     declare_user(&lab, "plain");
     lab.assert_converged();
 
+    // A shell that is none of POSIX's, and greets as well; as root's, too, since root needs no sudo.
+    lab.on_host("apt-get -qq update >&2 && apt-get -qq install -y --no-install-recommends fish >&2");
+    user(&lab, "fishy", "/usr/bin/fish", "ALL=(ALL:ALL) NOPASSWD: ALL");
+    lab.on_host("mkdir -p /home/fishy/.config/fish; echo 'echo welcome to the sea; set_color red' > /home/fishy/.config/fish/config.fish; chown -R fishy: /home/fishy");
+    for fishy in ["fishy", "root"] {
+        lab.on_host("usermod -s /usr/bin/fish root; rm -rf /var/lib/provision/agents");
+        declare(&lab, |text| {
+            text.replace("user = \"root\"", &format!("user = \"{fishy}\" # fish"))
+        });
+        let ran = lab.provision(&["plan", "--detailed-exitcode"]).expect(0);
+        assert!(!ran.told().contains("welcome"), "{}", ran.told());
+        // What a command's arguments are does not depend on who reads the line.
+        let said = [
+            "a b", "it's", "$HOME", "(id)", "a\\b", "\\'", "{a,b}", "~", "*", "", "é",
+        ];
+        let mut args = vec!["exec", lab.name(), "--", "printf", "<%s>\\n"];
+        args.extend(said);
+        let ran = lab.provision(&args).expect(0);
+        for word in said {
+            let escaped = word.replace('\\', "\\\\");
+            assert!(
+                ran.stdout.contains(&format!("<{word}>")) || ran.stdout.contains(&format!("<{escaped}>")),
+                "no {word:?} in {}",
+                ran.told()
+            );
+        }
+    }
+    lab.on_host("usermod -s /bin/bash root");
+
     // More than a greeting is no shell to talk through; it is refused soon, and in bounded memory.
     user(&lab, "loud", "/bin/bash", "ALL=(ALL:ALL) NOPASSWD: ALL");
     lab.on_host("sed -i '1i yes' /home/loud/.bashrc");
@@ -184,4 +213,52 @@ fn a_login_that_is_not_allowed_says_so() {
     lab.on_host("mv /root/.ssh/authorized_keys /root/.ssh/not-any-more");
     lab.declare(BODY);
     unreachable(&lab, &["plan"], &["cannot log in", "publickey"]);
+}
+
+#[test]
+fn a_server_with_too_many_logins_is_tried_again_and_then_told_as_such() {
+    let lab = Lab::new();
+    lab.on_host("printf 'MaxStartups 1\\nPerSourcePenalties no\\nLogLevel VERBOSE\\n' >> /etc/ssh/sshd_config; sed -i '/PerSource/d' /etc/ssh/sshd_config; systemctl restart ssh");
+    until("sshd is back", || {
+        std::net::TcpStream::connect(lab.host.ssh_address()).is_ok()
+    });
+    lab.declare(BODY);
+    let _ = lab.provision(&["plan", "--detailed-exitcode"]).expect(2);
+    let refused = || -> u32 {
+        let count = "journalctl --sync; journalctl -q -u ssh --output=cat | grep -ciE 'MaxStartups' || true";
+        lab.on_host(count).parse().unwrap()
+    };
+
+    // Somebody who says nothing has the only place.
+    let held = std::net::TcpStream::connect(lab.host.ssh_address()).unwrap();
+    std::io::Read::read_exact(&mut &held, &mut [0; 4]).unwrap();
+    unreachable(
+        &lab,
+        &["plan"],
+        &[
+            "cannot connect",
+            "before it greeted",
+            "MaxStartups",
+            "tried several times",
+        ],
+    );
+
+    // The place is free again before the tries are over.
+    let before = refused();
+    let running = super::scene::start(&lab, &["plan", "--detailed-exitcode"]);
+    until("it is turned away", || refused() > before);
+    drop(held);
+    let _ = running.ends().expect(2);
+
+    // Many at once, as through one jump host, find a place after each other.
+    for number in 0..4 {
+        let text = lab.host_file(lab.host.ssh_address().port(), BODY);
+        lab.write(&format!("hosts/same-{number}.toml"), &text);
+    }
+    lab.on_host("sed -i 's/^MaxStartups.*/MaxStartups 3/' /etc/ssh/sshd_config; systemctl restart ssh");
+    until("sshd is back", || {
+        std::net::TcpStream::connect(lab.host.ssh_address()).is_ok()
+    });
+    let ran = lab.provision(&["plan", "--detailed-exitcode"]).expect(2);
+    assert_eq!(ran.stdout.matches("file:/srv/file").count(), 5, "{}", ran.told());
 }

@@ -1,10 +1,12 @@
 //! What goes wrong on hosts, links and controllers, and what it must lead to: a clear error, a consistent host, and
 //! convergence by the next apply. It provokes each fault as it happens in the field, and injects none into the program.
 
+mod architecture;
 mod broken_host;
 mod cut;
 mod fleet;
 mod gateway;
+mod full;
 mod hostile;
 mod killed;
 mod local;
@@ -13,6 +15,11 @@ mod login;
 mod plans;
 pub(crate) mod running;
 mod scene;
+mod silence;
 mod stop;
 mod together;
 mod untouched;
+
+// Kinds have faults of their own.
+pub(crate) use running::until;
+pub(crate) use scene::start;

@@ -42,7 +42,7 @@ pub(super) fn note(what: impl Display, since: Instant) {
 }
 
 /// The program at work.
-pub(super) struct Running {
+pub(crate) struct Running {
     child: Child,
     stdout: Stream,
     stderr: Stream,
@@ -93,7 +93,7 @@ impl Running {
 
     /// Waits for its end.
     #[track_caller]
-    pub(super) fn ends(self) -> Ran {
+    pub(crate) fn ends(self) -> Ran {
         self.ends_within(PATIENCE)
     }
 

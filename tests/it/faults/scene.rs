@@ -35,7 +35,7 @@ pub(super) fn open(lab: &Lab) {
 }
 
 /// Starts the program.
-pub(super) fn start(lab: &Lab, args: &[&str]) -> Running {
+pub(crate) fn start(lab: &Lab, args: &[&str]) -> Running {
     Running::start(lab.command(args))
 }
 

@@ -220,3 +220,34 @@ fn what_is_no_file_is_in_the_way_and_stays() {
     }
     lab.on_host("test -f /etc/a/precious -a -L /etc/b -a -p /etc/c -a ! -e /etc/d");
 }
+
+#[test]
+fn a_path_that_changes_its_kind_and_back_again_becomes_what_it_was_before_us() {
+    let lab = Lab::new();
+    lab.on_host("echo theirs > /etc/shape; chown daemon:games /etc/shape; chmod 0604 /etc/shape");
+    let look = "stat -c '%F %a %U %G' /etc/shape; cat /etc/shape";
+    let before = lab.on_host(look);
+    let file = "[files.\"/etc/shape\"]\ntext = \"ours\\n\"\n";
+    let link = "[symlinks.\"/etc/shape\"]\ntarget = \"elsewhere\"\n";
+    let directory = "[directories.\"/etc/shape\"]\n";
+    for body in [file, link, directory, file, directory] {
+        lab.converge(body);
+    }
+    lab.declare("");
+    let plan = lab.plan().expect(2);
+    for words in ["restore", "a directory → a file", "left the configuration"] {
+        assert!(plan.stdout.contains(words), "no {words:?}: {}", plan.told());
+    }
+    lab.converge("");
+    assert_eq!(lab.on_host(look), before);
+
+    // Generations know no such changes either way.
+    lab.converge(file);
+    lab.converge(link);
+    let _ = lab.provision(&["rollback", lab.name(), "--yes"]).expect(0);
+    assert_eq!(lab.on_host("cat /etc/shape"), "ours");
+    let _ = lab.provision(&["rollback", lab.name(), "--yes"]).expect(0);
+    assert_eq!(lab.on_host("readlink /etc/shape"), "elsewhere");
+    lab.converge("");
+    assert_eq!(lab.on_host(look), before);
+}

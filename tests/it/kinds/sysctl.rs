@@ -80,3 +80,27 @@ fn a_value_that_the_kernel_refuses_or_changes_is_an_error() {
         unknown.told()
     );
 }
+
+#[test]
+fn a_power_cut_before_all_is_done_forgets_no_live_original() {
+    let mut lab = Lab::new();
+    let key = "net.core.somaxconn";
+    let before = lab.on_host(&format!("sysctl -n {key}"));
+    assert_ne!(before, "777");
+    // The check of the second file waits for the power cut: whatever comes before it is done, and nothing else.
+    let body = format!(
+        "[sysctl]\n\"{key}\" = 777\n[files.\"/srv/waits\"]\ntext = \"x\"\nvalidate = [\"/bin/sh\", \"-c\", \"touch /srv/waiting; until [ -e /srv/open ]; do sleep 0.02; done\"]\n"
+    );
+    lab.declare(&body);
+    let running = crate::faults::start(&lab, &["apply", "--yes"]);
+    crate::faults::until("the check waits", || lab.outside("/srv/waiting").exists());
+    lab.host.power_cut().unwrap();
+    std::fs::write(lab.outside("/srv/open"), "").unwrap();
+    lab.host.boot().unwrap();
+    let _ = running.ends().expect(3);
+
+    lab.converge(&body);
+    assert_eq!(lab.on_host(&format!("sysctl -n {key}")), "777");
+    lab.converge("");
+    assert_eq!(lab.on_host(&format!("sysctl -n {key}")), before);
+}
