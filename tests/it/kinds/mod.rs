@@ -7,6 +7,7 @@ mod converged;
 mod dependencies;
 mod directory;
 mod file;
+mod going_back;
 mod package;
 mod probe;
 mod rollback;
