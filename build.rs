@@ -1,42 +1,67 @@
-//! Builds the agent as a static program and hands it to the command line, which carries it inside.
-//! A release may set `PROVISION_AGENT_BINARY` to one that was built before; this script then builds nothing.
+//! Builds the programs that run on hosts as static ones and hands them to the command line, which carries them inside.
+//! A release may set `PROVISION_AGENT_BINARY` and `PROVISION_FETCH_BINARY` to ones that were built before; those are not built then.
 
 use std::env;
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// A program that runs on hosts.
+struct Program {
+    /// The package, and the program's name.
+    name: &'static str,
+    /// The variable that names one that was built before.
+    variable: &'static str,
+    /// What it is built from, besides `Cargo.lock`.
+    inputs: &'static [&'static str],
+}
+
+const PROGRAMS: [Program; 2] = [
+    Program {
+        name: "provision-agent",
+        variable: "PROVISION_AGENT_BINARY",
+        inputs: &[
+            "crates/agent",
+            "crates/core/src/model",
+            "crates/core/src/wire",
+            "crates/core/Cargo.toml",
+        ],
+    },
+    Program {
+        name: "provision-fetch-secrets",
+        variable: "PROVISION_FETCH_BINARY",
+        inputs: &["crates/fetch/src", "crates/fetch/Cargo.toml"],
+    },
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
-    let embedded = out.join("provision-agent");
-    println!("cargo::rerun-if-env-changed=PROVISION_AGENT_BINARY");
-    let built = match env::var_os("PROVISION_AGENT_BINARY") {
-        Some(binary) => {
-            let binary = PathBuf::from(binary);
-            println!("cargo::rerun-if-changed={}", binary.display());
-            binary
-        }
-        None => build(&out)?,
-    };
-    std::fs::copy(&built, &embedded).map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
+    for program in PROGRAMS {
+        println!("cargo::rerun-if-env-changed={}", program.variable);
+        let built = match env::var_os(program.variable) {
+            Some(binary) => {
+                let binary = PathBuf::from(binary);
+                println!("cargo::rerun-if-changed={}", binary.display());
+                binary
+            }
+            None => build(&program, &out)?,
+        };
+        std::fs::copy(&built, out.join(program.name))
+            .map_err(|error| format!("cannot copy {}: {error}", built.display()))?;
+    }
     Ok(())
 }
 
 /// A second cargo, with a target directory of its own: the outer one holds the lock of the usual one.
-fn build(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
-    for input in [
-        "crates/agent",
-        "crates/core/src/model",
-        "crates/core/src/wire",
-        "crates/core/Cargo.toml",
-        "Cargo.lock",
-    ] {
+fn build(program: &Program, out: &Path) -> Result<PathBuf, Box<dyn Error>> {
+    let Program { name, variable, inputs } = program;
+    for input in inputs.iter().chain(&["Cargo.lock"]) {
         println!("cargo::rerun-if-changed={input}");
     }
     let target = env::var("TARGET")?;
     if !target.contains("linux") {
         return Err(format!(
-            "the agent runs on Linux and cannot be built for {target}: set PROVISION_AGENT_BINARY to one built on Linux"
+            "{name} runs on Linux and cannot be built for {target}: set {variable} to one built on Linux"
         )
         .into());
     }
@@ -60,7 +85,7 @@ fn build(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
         .args([
             "build",
             "--package",
-            "provision-agent",
+            name,
             "--profile",
             profile,
             "--target",
@@ -72,7 +97,7 @@ fn build(out: &Path) -> Result<PathBuf, Box<dyn Error>> {
         .env("RUSTFLAGS", "-C target-feature=+crt-static")
         .status()?;
     if !status.success() {
-        return Err("the agent did not build; its errors are above".into());
+        return Err(format!("{name} did not build; its errors are above").into());
     }
-    Ok(target_dir.join(target).join(profile).join("provision-agent"))
+    Ok(target_dir.join(target).join(profile).join(name))
 }

@@ -22,29 +22,37 @@
           };
         };
 
-        # The agent is one static program per architecture: musl needs nothing of the host it runs on.
-        agentFor = cross: cross.pkgsStatic.rustPlatform.buildRustPackage (common // {
-          pname = "provision-agent";
-          buildAndTestSubdir = "crates/agent";
+        # The agent is a static program per architecture: musl needs nothing of the host it runs on.
+        programFor = name: directory: cross: cross.pkgsStatic.rustPlatform.buildRustPackage (common // {
+          pname = name;
+          buildAndTestSubdir = directory;
           buildType = "agent";
           doCheck = false; # its tests want root; tests/run runs them
         });
+        agentFor = programFor "provision-agent" "crates/agent";
+        # With it hosts of AWS fetch their own secrets when they start.
+        fetchFor = programFor "provision-fetch-secrets" "crates/fetch";
         agent = agentFor pkgs;
-        agents = {
-          x86_64 = agentFor (if system == "x86_64-linux" then pkgs else pkgs.pkgsCross.gnu64);
-          aarch64 = agentFor (if system == "aarch64-linux" then pkgs else pkgs.pkgsCross.aarch64-multiplatform);
+        every = build: {
+          x86_64 = build (if system == "x86_64-linux" then pkgs else pkgs.pkgsCross.gnu64);
+          aarch64 = build (if system == "aarch64-linux" then pkgs else pkgs.pkgsCross.aarch64-multiplatform);
         };
+        agents = every agentFor;
+        fetchers = every fetchFor;
 
         provision = pkgs.rustPlatform.buildRustPackage (common // {
           pname = "provision";
           # The agent of this architecture is inside; those of the others lie beside it.
           PROVISION_AGENT_BINARY = "${agent}/bin/provision-agent";
+          PROVISION_FETCH_BINARY = "${fetchFor pkgs}/bin/provision-fetch-secrets";
           nativeBuildInputs = [ pkgs.installShellFiles pkgs.makeWrapper ];
           doCheck = false; # the tests make throwaway hosts, which a build sandbox cannot
           postInstall = ''
             mkdir -p $out/libexec/provision $out/share/provision
             install -m 0755 ${agents.x86_64}/bin/provision-agent $out/libexec/provision/provision-agent-x86_64
             install -m 0755 ${agents.aarch64}/bin/provision-agent $out/libexec/provision/provision-agent-aarch64
+            install -m 0755 ${fetchers.x86_64}/bin/provision-fetch-secrets $out/libexec/provision/provision-fetch-secrets-x86_64
+            install -m 0755 ${fetchers.aarch64}/bin/provision-fetch-secrets $out/libexec/provision/provision-fetch-secrets-aarch64
             cp -r modules $out/share/provision/
             mkdir man && $out/bin/provision man man && installManPage man/*
             installShellCompletion --cmd provision \

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod commands;
 pub mod drive;
 pub mod events;
+pub mod fetch_program;
 pub mod load;
 pub mod reach;
 pub mod report;

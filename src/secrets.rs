@@ -4,15 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use provision_core::config::ProjectStores;
 use provision_core::model::{
-    Encoding, Fact, HostName, Op, Pins, Plan, SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec,
-    SecretValueRef, SecretVersion,
+    Fact, HostName, Op, Pins, Plan, SecretItem, SecretSource, SecretSpec, SecretValueRef, SecretVersion,
 };
-use provision_core::wire::SecretBytes;
-use provision_secrets::{Item, Problem, SecretValue, Source, StoreError, Stores, Surroundings, Version};
-use zeroize::Zeroizing;
+use provision_core::wire::{NoContent, SecretBytes, secret_content};
+use provision_secrets::{
+    Config, DefaultStore, Item, Problem, SecretValue, Source, StoreError, Stores, Surroundings, Version,
+};
 
 /// The contents of a host's secrets, by name.
 pub type Contents = BTreeMap<String, SecretBytes>;
@@ -73,6 +72,19 @@ fn refused(all: &[(String, StoreError)]) -> String {
 /// [`SecretsError::Open`].
 pub fn open(root: &Path) -> Result<Stores, SecretsError> {
     Stores::open(root, Surroundings::detect()).map_err(SecretsError::Open)
+}
+
+/// What the project's `secrets/stores.toml` says of where in AWS its secrets are.
+///
+/// # Errors
+/// [`SecretsError::Open`]: it cannot be read.
+pub fn project_stores(root: &Path) -> Result<ProjectStores, SecretsError> {
+    let config = Config::load(root).map_err(SecretsError::Open)?;
+    let is_aws = config.default == DefaultStore::Aws;
+    Ok(ProjectStores {
+        aws_prefix: is_aws.then_some(config.prefix),
+        region: config.aws.region,
+    })
 }
 
 /// Where secrets come from.
@@ -256,95 +268,16 @@ fn content(spec: &SecretSpec, stores: &Stores, values: &Values) -> Result<Secret
         let missing = || Failed::Store(StoreError::new(&item, Problem::NoAnswer));
         let version = version(value).ok_or_else(missing)?;
         match values.get(&(item.clone(), version)) {
-            Some(Ok(found)) => Ok(trimmed(found.expose(), value.trim)),
+            Some(Ok(found)) => Ok(found.expose()),
             Some(Err(error)) => Err(Failed::Store(error.clone())),
             None => Err(missing()),
         }
     };
-    match &spec.content {
-        SecretContent::Value(value) => Ok(SecretBytes::new(get(value)?.to_vec())),
-        SecretContent::Rendered(parts) => {
-            let mut text = Vec::new();
-            for part in parts {
-                match part {
-                    SecretPart::Text(words) => text.extend_from_slice(words.as_bytes()),
-                    SecretPart::Secret { name, value, encoding } => {
-                        let not_text = || SecretsError::NotText {
-                            secret: name.clone(),
-                            text: spec.name.clone(),
-                        };
-                        let encoded = encoded(get(value)?, *encoding).ok_or_else(|| Failed::Text(not_text()))?;
-                        text.extend_from_slice(&encoded);
-                    }
-                }
-            }
-            Ok(SecretBytes::new(text))
-        }
-    }
-}
-
-fn trimmed(bytes: &[u8], trim: bool) -> &[u8] {
-    match bytes.strip_suffix(b"\n") {
-        Some(line) if trim => line.strip_suffix(b"\r").unwrap_or(line),
-        _ => bytes,
-    }
-}
-
-/// `None` where it cannot be written so.
-fn encoded(bytes: &[u8], encoding: Encoding) -> Option<Zeroizing<Vec<u8>>> {
-    let encoded = match encoding {
-        Encoding::Plain => bytes.to_vec(),
-        Encoding::Json => serde_json::to_vec(std::str::from_utf8(bytes).ok()?).ok()?,
-        Encoding::Base64 => STANDARD.encode(bytes).into_bytes(),
-        Encoding::Url => bytes.iter().flat_map(|byte| percent(*byte)).collect(),
-        Encoding::Shell => {
-            let mut quoted = vec![b'\''];
-            for byte in bytes {
-                match byte {
-                    b'\'' => quoted.extend_from_slice(br"'\''"),
-                    byte => quoted.push(*byte),
-                }
-            }
-            quoted.push(b'\'');
-            quoted
-        }
-    };
-    Some(Zeroizing::new(encoded))
-}
-
-/// RFC 3986, 2.3: what is not unreserved is percent-encoded.
-fn percent(byte: u8) -> Vec<u8> {
-    if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-        vec![byte]
-    } else {
-        format!("%{byte:02X}").into_bytes()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_encoding_is_what_its_reader_decodes() {
-        let value = b"a'b\"c d/\xc3\xa9\n";
-        let as_text = |encoding| String::from_utf8(encoded(value, encoding).unwrap().to_vec()).unwrap();
-        assert_eq!(as_text(Encoding::Json), r#""a'b\"c d/é\n""#);
-        assert_eq!(as_text(Encoding::Url), "a%27b%22c%20d%2F%C3%A9%0A");
-        assert_eq!(as_text(Encoding::Base64), STANDARD.encode(value));
-        let script = format!("printf %s {}", as_text(Encoding::Shell));
-        let said = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
-        assert_eq!(said.stdout, value);
-        assert_eq!(encoded(b"\xff", Encoding::Json), None);
-        assert_eq!(encoded(b"\xff", Encoding::Plain).unwrap().as_slice(), b"\xff");
-    }
-
-    #[test]
-    fn one_line_feed_is_left_out_and_only_where_that_is_said() {
-        assert_eq!(trimmed(b"token\n", true), b"token");
-        assert_eq!(trimmed(b"token\r\n", true), b"token");
-        assert_eq!(trimmed(b"token\n\n", true), b"token\n");
-        assert_eq!(trimmed(b"token\n", false), b"token\n");
-        assert_eq!(trimmed(b"token", true), b"token");
-    }
+    secret_content(&spec.content, get).map_err(|error| match error {
+        NoContent::Value(failed) => failed,
+        NoContent::NotText { secret } => Failed::Text(SecretsError::NotText {
+            secret,
+            text: spec.name.clone(),
+        }),
+    })
 }

@@ -15,6 +15,7 @@ use crate::drive::{CONFIRM_WITHIN, Options, Target};
 use crate::load::{self, LocalDirectory, LocalError};
 use crate::report::error::CommandError;
 use crate::report::findings;
+use crate::secrets;
 
 /// Hosts of a project, as they should be.
 pub(super) struct Fleet {
@@ -155,7 +156,9 @@ pub(super) fn project<T>(root: &Path, make: impl FnOnce(Project, &Sources<'_>) -
         config: load::config(root)?,
         files: &files,
     };
-    Ok(make(parse(&sources.config), &sources))
+    let mut project = parse(&sources.config);
+    project.stores = secrets::project_stores(root)?;
+    Ok(make(project, &sources))
 }
 
 /// The local files, as the language asks for them.

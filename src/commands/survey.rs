@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use provision_core::model::{Desired, HostName, Plan, pin, secret_items};
+use provision_core::model::{Desired, HostName, HostText, Plan, pin, secret_items};
 use provision_core::plan::plan;
 
 use super::fleet::{Fleet, options};
@@ -14,6 +14,8 @@ use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 use crate::drive::{self, ReachError};
 use crate::events::Event;
+use crate::fetch_program::{self, ProgramError};
+use crate::reach::ReachStage;
 use crate::report::error::CommandError;
 use crate::report::looking::LookingView;
 use crate::secrets::{self, Supply};
@@ -41,6 +43,14 @@ async fn pinned(
         desired
     });
     Ok(pinned.collect())
+}
+
+/// A host whose secrets it could not fetch is not planned at all.
+fn no_program(error: ProgramError, arch: &str) -> ReachError {
+    let arch = HostText::new(arch).escaped();
+    ReachError::new(ReachStage::Agent, error).hint(format!(
+        "build it on such a machine, and name its directory with PROVISION_AGENT_DIR (as provision-fetch-secrets-{arch})"
+    ))
 }
 
 /// What was found of each selected host.
@@ -75,13 +85,17 @@ impl Survey {
         stop: &Stop,
     ) -> Result<Self, CommandError> {
         let options = options(connect);
+        let mut selected = selected;
+        for desired in &mut selected {
+            fetch_program::declare(desired).map_err(CommandError::refused)?;
+        }
         let mut view = LookingView::new(ui, selected.len());
         // git is asked while hosts are being connected to.
         let applier = applier(root);
         let wanted = selected.clone();
         let mut events = drive::look(selected, &options, stop);
         let (applier, pinned) = tokio::join!(applier, pinned(root, wanted, supply, stop));
-        let desired: BTreeMap<_, _> = pinned?
+        let mut desired: BTreeMap<_, _> = pinned?
             .into_iter()
             .map(|desired| (desired.host.clone(), desired))
             .collect();
@@ -97,8 +111,14 @@ impl Survey {
                 Some(Event::Progress { host, progress }) => view.progress(&host, &progress),
                 Some(Event::Finished { host, result }) => {
                     view.finished(&host);
-                    let Some(desired) = desired.get(&host) else { continue };
-                    let result = result.map(|observed| Arc::new(plan(desired, &observed, &applier)));
+                    let Some(desired) = desired.get_mut(&host) else {
+                        continue;
+                    };
+                    let result = result.and_then(|observed| {
+                        let arch = observed.facts.arch.untrusted();
+                        fetch_program::fit(desired, arch).map_err(|error| no_program(error, arch))?;
+                        Ok(Arc::new(plan(desired, &observed, &applier)))
+                    });
                     found.insert(host, result);
                 }
                 None => break,

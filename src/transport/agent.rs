@@ -107,7 +107,7 @@ impl Agents {
 
     /// Takes the program of one of the agents on standard input and puts it in place once length and SHA-256 are right: a
     /// connection that is cut on the way leaves nothing that could be started. Agents for other architectures go (a disk may
-    /// have moved), and so do those of other builds, but for the newest few.
+    /// have moved), and so do those of other builds, but for the newest few and the one that the boot unit of secrets starts.
     #[must_use]
     pub fn install_command(&self, agent: &Agent, length: usize, privilege: &str) -> String {
         let sha256 = agent.digest;
@@ -123,7 +123,8 @@ impl Agents {
              [ \"$(wc -c < $new)\" -eq {length} ] || {{ echo \"the agent was cut on the way\" >&2; exit 74; }}; \
              [ \"$(sha256sum < $new)\" = \"{sha256}  -\" ] || {{ echo \"the agent was changed on the way\" >&2; exit 74; }}; \
              chmod 0755 $new; sync $new; mv -f $new $dir/provision-agent; trap - EXIT; {others}\
-             ls -1t $all | tail -n +6 | while read -r old; do rm -rf \"$all/$old\"; done"
+             keep=$(readlink /var/lib/provision/agent || true); \
+             ls -1t $all | tail -n +6 | while read -r old; do case \"$keep\" in \"$all/$old/\"*) ;; *) rm -rf \"$all/$old\";; esac; done"
         );
         format!("exec {privilege}sh -c {}", super::quote(&[script]))
     }

@@ -11,4 +11,7 @@ mod kinds;
 mod lab;
 pub(crate) mod modules;
 mod secrets;
+#[expect(dead_code, reason = "it is shared with other packages' tests, which use all of it")]
+#[path = "../../crates/secrets/tests/stores/stand_in.rs"]
+mod stand_in;
 mod walls;

@@ -87,6 +87,11 @@ impl Layout {
         self.root.join("sealed")
     }
 
+    /// Where the host finds its secrets when it starts; there is none where it does not fetch them.
+    pub(crate) fn to_fetch(&self) -> PathBuf {
+        self.root.join("fetch.json")
+    }
+
     /// The link to the newest agent that the boot unit starts.
     pub(crate) fn program(&self) -> PathBuf {
         self.root.join("agent")

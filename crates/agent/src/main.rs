@@ -41,7 +41,7 @@ use crate::words::chain;
 /// The arguments make no sense (EX_USAGE of sysexits.h).
 const USAGE: u8 = 64;
 
-const HELP: &str = "usage: provision-agent session | run PLAN-ID | watch PLAN-ID | recover | unseal | --version\n\
+const HELP: &str = "usage: provision-agent session | run PLAN-ID | watch PLAN-ID | recover | secrets-at-boot | --version\n\
     Started by `provision` on the hosts that it provisions; not meant to be run by hand.\n";
 
 fn main() -> ExitCode {
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
             Ok(plan_id) => run(plan_id),
             Err(_) => say(HELP, USAGE),
         },
-        ["unseal"] => unseal(),
+        ["secrets-at-boot"] => secrets_at_boot(),
         ["watch", plan_id] => match plan_id.parse() {
             Ok(plan_id) => watch(plan_id),
             Err(_) => say(HELP, USAGE),
@@ -96,10 +96,10 @@ fn session() -> ExitCode {
     }
 }
 
-/// Brings sealed secrets back at boot; the boot unit's journal has what it says.
-fn unseal() -> ExitCode {
+/// Brings sealed secrets, and those that the host fetches, back at boot; the boot unit's journal has what it says.
+fn secrets_at_boot() -> ExitCode {
     lock_memory();
-    match secrets::unseal(&Layout::host()) {
+    match secrets::bring_back(&Layout::host()) {
         Ok(count) => say(&format!("{count} secrets are back in memory\n"), 0),
         Err(error) => say(&format!("provision-agent: {}\n", chain(&error).escaped()), 1),
     }

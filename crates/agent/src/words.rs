@@ -69,6 +69,7 @@ pub(crate) fn found(state: &State) -> HostText {
             group,
             mode,
             sealed: _,
+            fetch: _,
         }) => format!(
             "version {} is there, {}:{} {mode}{}",
             version.untrusted(),

@@ -633,6 +633,17 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
         ],
     ),
     (
+        Code::CannotFetch,
+        &[(
+            "hosts/web-1.toml",
+            b"[host]\nsecrets_after_reboot = \"fetch\"\n\n[aws]\ntype = \"t3.small\"\nregion = \"eu-central-1\"\nimage = \"ami-0123456789abcdef0\"\n\n[secrets.token]\nage = \"web-1/token\"\n\n[files.\"/etc/a\"]\ntext = \"{{ secret_path(name='token') }}\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[host]\nsecrets_after_reboot = \"fetch\"\n\n[aws]\ntype = \"t3.small\"\nregion = \"eu-central-1\"\nimage = \"ami-0123456789abcdef0\"\n\n[secrets.token]\naws = \"web-1/token\"\n\n[files.\"/etc/a\"]\ntext = \"{{ secret_path(name='token') }}\"\n",
+        )],
+    ),
+    (
         Code::UnusedSecret,
         &[("hosts/web-1.toml", b"[secrets.token]\n")],
         &[(

@@ -1,6 +1,7 @@
 //! Secrets on real hosts: delivered, used, changed, lost with the memory, brought back, and found nowhere else.
 
 mod canary;
+mod fetch;
 mod life;
 mod reboot;
 mod store;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{BOT, secrets};
 use crate::lab::Lab;
 
-fn reboot(lab: &mut Lab) {
+pub(super) fn reboot(lab: &mut Lab) {
     lab.host.power_cut().unwrap();
     lab.host.boot().unwrap();
     lab.host.wait_ready(Duration::from_secs(60)).unwrap();

@@ -33,6 +33,9 @@ pub(super) fn put(order: &Order<'_>, work: &Work<'_>) -> Result<(), StepError> {
     secrets::seal(work.layout, &memory, &values)
         .map_err(SecretError::Seal)
         .map_err(told)?;
+    secrets::record(work.layout, work.specs())
+        .map_err(SecretError::Record)
+        .map_err(told)?;
     let mut set = Set::new();
     for (name, (spec, value)) in values {
         let piece = Piece {
@@ -108,7 +111,7 @@ fn fix(error: &SecretError) -> Option<String> {
         SecretError::Seal(_) => {
             "see whether `systemd-creds setup` works on the host; else write secrets_after_reboot = \"push\""
         }
-        SecretError::Io { .. } | SecretError::Damaged { .. } => return None,
+        SecretError::Io { .. } | SecretError::Damaged { .. } | SecretError::Record(_) => return None,
     };
     Some(fix.to_owned())
 }

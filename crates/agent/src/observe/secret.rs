@@ -8,7 +8,7 @@ use provision_core::model::{HostText, SecretSpec, SecretState};
 use super::reason;
 use crate::accounts::Accounts;
 use crate::layout::Layout;
-use crate::secrets::{Found, Memory, SecretError, look, sealed_version};
+use crate::secrets::{Found, Memory, SecretError, look, recorded, sealed_version};
 
 /// What was found in one directory of secrets.
 pub(super) enum Seen {
@@ -49,6 +49,7 @@ pub(super) fn observe(spec: &SecretSpec, seen: &Seen, accounts: &Accounts) -> Re
         return Ok(SecretState::Absent { nothing_mounted: false });
     };
     let sealed = sealed_version(&Layout::host(), &spec.name).map_err(|error| reason(&error))?;
+    let fetch = recorded(&Layout::host(), spec).map_err(|error| reason(&error))?;
     Ok(SecretState::Delivered {
         version: HostText::new(found.version.as_str()),
         intact: found.value.is_some(),
@@ -56,5 +57,6 @@ pub(super) fn observe(spec: &SecretSpec, seen: &Seen, accounts: &Accounts) -> Re
         group: accounts.owning_group(found.gid),
         mode: found.mode,
         sealed: sealed.map(HostText::new),
+        fetch,
     })
 }

@@ -1,7 +1,8 @@
 //! Secrets on a host: files in memory that is never written to a disk, a new set for each change and one link to the newest.
-//! It fetches none, and nothing of a value ever leaves that memory, but for copies that only this host can open.
+//! Nothing of a value ever leaves that memory, but for copies that only this host can open.
 
 mod boot;
+mod fetch;
 mod incoming;
 mod mask;
 mod memory;
@@ -15,7 +16,10 @@ use std::path::PathBuf;
 
 use provision_core::model::AbsPath;
 
-pub(crate) use boot::unseal;
+use crate::own_files::OwnFileError;
+
+pub(crate) use boot::bring_back;
+pub(crate) use fetch::{record, recorded};
 pub(crate) use incoming::{drop_all, stage, take};
 pub(crate) use mask::Mask;
 pub(crate) use memory::{Memory, MemoryError};
@@ -71,6 +75,9 @@ pub(crate) enum SecretError {
     /// A copy for the next boot cannot be made or opened.
     #[error("cannot keep a sealed copy")]
     Seal(#[source] SealError),
+    /// What the host is to fetch when it starts cannot be recorded.
+    #[error("cannot record what to fetch at boot")]
+    Record(#[source] OwnFileError),
 }
 
 /// An error of the system about a path.

@@ -136,6 +136,9 @@ codes! {
     Forbidden "E0516" "a name that must not be on the host"
         "`forbid` in the host's file or a group's lists names, such as of variables with API keys, that nothing on the host may have: no \
          file, no unit, no command and no secret."
+    CannotFetch "E0517" "a secret that the host cannot fetch by itself"
+        "With `secrets_after_reboot = \"fetch\"` a host gets its secrets from AWS Secrets Manager when it starts, by the role of its \
+         instance. It has no key to the project's encrypted file, and neither the programs nor the environment of whoever applies."
     FeedsNoWatchdog "E0521" "a watchdog that nothing feeds"
         "With `WatchdogSec=`, systemd kills a service that does not tell it in time that it is alive, by sd_notify. A program that does \
          so says `Type=notify`; one that does not is killed each time the interval is over, however well it is. Ask over HTTP \

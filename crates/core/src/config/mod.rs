@@ -40,7 +40,7 @@ pub use option_value::{OptionValue, Reported};
 pub use pattern::Pattern;
 pub use port::{PortClaim, Protocol};
 pub(crate) use port::{port_from_text, port_twice};
-pub use project::{Project, load};
+pub use project::{Project, ProjectStores, load};
 pub use render::{DIAGNOSTICS_FORMAT, render, to_json};
 pub use resource::{Declaration, FieldValue, noun};
 pub(crate) use scalar::{Problem, Scalar, is_template, shown};

@@ -26,6 +26,17 @@ pub struct Project {
     pub diagnostics: Vec<Diagnostic>,
     /// The files' text.
     pub sources: SourceMap,
+    /// Where secrets are that name no store; whoever reads `secrets/stores.toml` says it.
+    pub stores: ProjectStores,
+}
+
+/// What decides where in AWS a secret is that does not say so itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProjectStores {
+    /// Where secrets that name no store are in AWS: what comes before their names there. `None`: they are elsewhere.
+    pub aws_prefix: Option<String>,
+    /// The region of those that name none.
+    pub region: Option<String>,
 }
 
 /// Reads every host file, group and module. Findings of one file never hide those of another.

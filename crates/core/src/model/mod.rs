@@ -61,8 +61,8 @@ pub use receipt::{Applier, Entry, Outcome, Receipt};
 pub use resource::{Dependency, DependencyReason, InvalidResourceId, Resource, ResourceId, Spec, State};
 pub use run::{Decision, Holder, RunEvent, RunPhase, RunSummary, StepError};
 pub use secret::{
-    AfterReboot, Encoding, Pins, SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretState,
-    SecretValueRef, SecretVersion, items as secret_items, not_asked, pin,
+    AfterReboot, Encoding, FETCH_PROGRAM, FetchRecord, Pins, SecretContent, SecretItem, SecretPart, SecretSource,
+    SecretSpec, SecretState, SecretValueRef, SecretVersion, items as secret_items, not_asked, pin,
 };
 pub use switch::{Switch, SwitchSpec, SwitchState};
 pub use sysctl::{SysctlSpec, SysctlState};

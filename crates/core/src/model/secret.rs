@@ -179,6 +179,9 @@ impl AfterReboot {
     }
 }
 
+/// Where a host of AWS has the program that fetches its secrets when it starts.
+pub const FETCH_PROGRAM: &str = "/usr/local/lib/provision/fetch-secrets";
+
 /// A version of a secret as its store names it, or the digest of all versions that a text is made of. It tells nothing of the
 /// value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -234,6 +237,20 @@ impl SecretSpec {
         }
     }
 
+    /// The same without any version: what is asked for, whatever stores have.
+    #[must_use]
+    pub fn unpinned(&self) -> Self {
+        let mut spec = self.clone();
+        spec.version = not_asked();
+        spec.values_mut().into_iter().for_each(|value| value.version = None);
+        spec
+    }
+
+    /// Says which version it should have.
+    pub fn pin(&mut self, pins: &Pins) {
+        self.version = pinned(self, pins);
+    }
+
     fn values_mut(&mut self) -> Vec<&mut SecretValueRef> {
         match &mut self.content {
             SecretContent::Value(value) => vec![value],
@@ -277,12 +294,27 @@ pub enum SecretState {
         mode: Mode,
         /// The version of the sealed copy on disk; `None` where there is none.
         sealed: Option<HostText>,
+        /// What the host has on record of where to fetch it when it starts.
+        fetch: FetchRecord,
     },
     /// Something that `provision` did not put there.
     Other {
         /// Such as "a directory on the disk".
         what: String,
     },
+}
+
+/// Whether a host knows where to fetch a secret when it starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FetchRecord {
+    /// It does not.
+    #[default]
+    None,
+    /// It would fetch what is asked for here, to where it is asked for.
+    Current,
+    /// It would fetch something else, or give it to somebody else.
+    Outdated,
 }
 
 /// The versions that stores have, for each item that was asked for; `Known(None)` is a secret that does not exist.
@@ -303,7 +335,7 @@ pub fn items<'a>(specs: impl Iterator<Item = &'a Spec>) -> BTreeSet<SecretItem> 
 pub fn pin(desired: &mut Desired, pins: &Pins) {
     for resource in desired.resources.values_mut() {
         if let Spec::Secret(spec) = &mut resource.spec {
-            spec.version = pinned(spec, pins);
+            spec.pin(pins);
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::difference::{Difference, Edit, becomes, changes};
 use super::path::{attributes, new_attributes};
 use crate::model::{
-    Action, AfterReboot, Entry, Fact, FieldChange, HostText, Op, Reason, SecretSpec, SecretState, SecretVersion,
+    Action, AfterReboot, Entry, Fact, FetchRecord, FieldChange, HostText, Op, Reason, SecretSpec, SecretState,
+    SecretVersion,
 };
 
 /// Why nothing can be planned for a secret; `None` where it can.
@@ -41,6 +42,7 @@ pub(super) fn secret(spec: &SecretSpec, state: &SecretState) -> Difference {
             group,
             mode,
             sealed,
+            fetch,
         } => {
             let mut fields = Vec::new();
             if found.untrusted() != version.0 {
@@ -52,6 +54,7 @@ pub(super) fn secret(spec: &SecretSpec, state: &SecretState) -> Difference {
             let is_old = !fields.is_empty();
             fields.extend(attributes(&spec.owner, &spec.group, spec.mode, owner, group, *mode));
             fields.extend(sealing(spec, version, sealed.as_ref()));
+            fields.extend(fetching(spec, *fetch));
             if fields.is_empty() {
                 return Difference::Same("version, owner, group and mode are as declared".into());
             }
@@ -71,6 +74,21 @@ fn sealing(spec: &SecretSpec, version: &SecretVersion, sealed: Option<&HostText>
         field: "sealed copy".into(),
         before: sealed.cloned(),
         after: wanted.map(ToString::to_string),
+    })
+}
+
+/// What a host has on record of where to fetch it when it starts.
+fn fetching(spec: &SecretSpec, record: FetchRecord) -> Option<FieldChange> {
+    let before = match record {
+        FetchRecord::None => None,
+        FetchRecord::Current => Some("as declared"),
+        FetchRecord::Outdated => Some("as declared before"),
+    };
+    let after = (spec.after_reboot == AfterReboot::Fetch).then_some("as declared");
+    (before != after).then(|| FieldChange {
+        field: "fetched at boot".into(),
+        before: before.map(HostText::from),
+        after: after.map(str::to_owned),
     })
 }
 

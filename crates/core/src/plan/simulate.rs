@@ -196,6 +196,10 @@ fn apply(op: &Op, host: &mut Observed) {
                     group: owner(&spec.group),
                     mode: spec.mode,
                     sealed: sealed.then(|| HostText::new(version)),
+                    fetch: match spec.after_reboot {
+                        crate::model::AfterReboot::Fetch => crate::model::FetchRecord::Current,
+                        _ => crate::model::FetchRecord::None,
+                    },
                 };
                 set(host, &Spec::Secret(spec.clone()), State::Secret(state));
             }

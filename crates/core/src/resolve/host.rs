@@ -105,7 +105,7 @@ fn with_modules(
     }
     let made = declarations.made.take();
     kind::finish(&mut declarations, renderer.found);
-    let secrets = secrets::finish(&mut declarations, host, renderer.found);
+    let secrets = secrets::finish(&mut declarations, host, &project.stores, renderer.found);
     let ports = files.all.iter().map(|file| (file.ports, &file.scope));
     let claims = claims::find(ports, &declarations.units, renderer);
     if let Some(trace) = &mut renderer.trace {

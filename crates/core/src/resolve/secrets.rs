@@ -1,9 +1,13 @@
 //! A host's secrets: what modules, groups and the host say of each, put together; the units that use them, and what those
 //! need to wait for them. It asks no store.
 
+mod fetch;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::config::{Code, Diagnostic, Host, SecretSettings, Severity, Span, Spanned, did_you_mean, noun};
+use crate::config::{
+    Code, Diagnostic, Host, ProjectStores, SecretSettings, Severity, Span, Spanned, did_you_mean, noun,
+};
 use crate::model::{
     AbsPath, AfterReboot, DependencyReason, DirectorySpec, FileSpec, HostName, Kind, Machine, Millis, Mode, OnChange,
     ResourceId, SecretContent, SecretItem, SecretPart, SecretSource, SecretSpec, SecretValueRef, Spec, UnitName,
@@ -81,6 +85,15 @@ impl<T> Given<T> {
             value: value.value,
             span: value.span,
             whose,
+        }
+    }
+
+    /// What follows from what others say.
+    const fn implied(value: T, span: Span) -> Self {
+        Self {
+            value,
+            span,
+            whose: Whose::Host,
         }
     }
 
@@ -213,15 +226,18 @@ fn path(name: &str, draft: &Draft, directory: &AbsPath) -> Option<AbsPath> {
 }
 
 /// Declares each secret, and what the units that use them need.
-pub(super) fn finish(declarations: &mut Declarations, host: &Host, found: &mut Vec<Diagnostic>) -> Vec<Kept> {
+pub(super) fn finish(
+    declarations: &mut Declarations,
+    host: &Host,
+    stores: &ProjectStores,
+    found: &mut Vec<Diagnostic>,
+) -> Vec<Kept> {
     let Some(directory) = directory(&host.secrets) else {
         return Vec::new();
     };
-    let drafts = std::mem::take(&mut declarations.secrets);
+    let mut drafts = std::mem::take(&mut declarations.secrets);
     let after_reboot = after_reboot(host, found);
     let mut items = Vec::new();
-    let mut specs = BTreeMap::new();
-    let mut in_texts = BTreeSet::new();
     for (name, draft) in &drafts {
         let shared = draft.shared.as_ref().is_some_and(|shared| shared.value);
         items.extend(draft.item(name).map(|item| Kept {
@@ -229,6 +245,13 @@ pub(super) fn finish(declarations: &mut Declarations, host: &Host, found: &mut V
             span: draft.span,
             shared,
         }));
+    }
+    if after_reboot == AfterReboot::Fetch {
+        fetch::settle(&mut drafts, host, stores, found);
+    }
+    let mut specs = BTreeMap::new();
+    let mut in_texts = BTreeSet::new();
+    for (name, draft) in &drafts {
         let Some(content) = content(name, draft, &drafts, &mut in_texts, found) else {
             continue;
         };
@@ -552,10 +575,14 @@ fn wait_for(
 /// The unit that brings secrets back at boot, before those that need them.
 fn boot_unit(host: &Host, span: Span, declarations: &mut Declarations, found: &mut Vec<Diagnostic>) {
     let span = host.secrets.after_reboot.as_ref().map_or(span, |said| said.span);
+    let (of_network, of_time) = match host.secrets.after_reboot.as_ref().map(|said| said.value) {
+        Some(AfterReboot::Fetch) => (fetch::NETWORK, fetch::TIME),
+        _ => ("", ""),
+    };
     let text = format!(
         "# Written by provision: what is changed here by hand is changed back.\n[Unit]\nDescription=Bring this host's secrets back \
-         into its memory\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-         ExecStart={BOOT_PROGRAM} unseal\nLimitCORE=0\n[Install]\nWantedBy=multi-user.target\n"
+         into its memory\n{of_network}[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         ExecStart={BOOT_PROGRAM} secrets-at-boot\n{of_time}LimitCORE=0\n[Install]\nWantedBy=multi-user.target\n"
     );
     let (Ok(path), Ok(name)) = (
         AbsPath::new(format!("{UNIT_DIRECTORY}/{BOOT_UNIT}")),

@@ -29,10 +29,15 @@ pub(crate) fn scene<F: Future<Output = ()>>(test: &str, variables: &[(&str, &str
             .enable_all()
             .build()
             .unwrap();
-        return runtime.block_on(body(Scene { aws: Control { port } }));
+        return runtime.block_on(body(Scene {
+            aws: Control {
+                address: "127.0.0.1".to_owned(),
+                port,
+            },
+        }));
     }
     let stand_in = StandIn::start();
-    let port = stand_in.port.to_string();
+    let port = stand_in.control.port.to_string();
     let home = tempfile::tempdir().unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
     child

@@ -11,13 +11,19 @@ use serde_json::{Value, json};
 /// A running server, which ends when this is dropped.
 pub(crate) struct StandIn {
     child: Child,
-    pub(crate) port: u16,
+    pub(crate) control: Control,
 }
 
 impl StandIn {
     pub(crate) fn start() -> Self {
+        Self::start_at("127.0.0.1")
+    }
+
+    /// On a free port of an address of this machine.
+    pub(crate) fn start_at(address: &str) -> Self {
         let mut child = Command::new(python())
             .arg(here().join("server.py"))
+            .arg(address)
             .env("AWS_DEFAULT_REGION", "eu-central-1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -32,7 +38,13 @@ impl StandIn {
             .trim()
             .parse()
             .unwrap_or_else(|_| panic!("the stand-in for AWS does not start: {line:?}"));
-        Self { child, port }
+        Self {
+            child,
+            control: Control {
+                address: address.to_owned(),
+                port,
+            },
+        }
     }
 }
 
@@ -47,12 +59,13 @@ impl Drop for StandIn {
 /// The way to the server that `scene` has started.
 #[derive(Clone)]
 pub(crate) struct Control {
+    pub(crate) address: String,
     pub(crate) port: u16,
 }
 
 impl Control {
     pub(crate) fn endpoint(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+        format!("http://{}:{}", self.address, self.port)
     }
 
     /// Lets the next calls of an operation fail; with an id, only those for that secret.
@@ -74,10 +87,51 @@ impl Control {
         calls.iter().map(call).collect()
     }
 
+    /// Makes the service's host an instance of EC2 with this role; without one, it has none.
+    pub(crate) fn be_instance(&self, role: Option<&str>) {
+        self.ask(
+            "POST",
+            "/_test/instance",
+            &json!({ "role": role, "ahead": 0 }).to_string(),
+        );
+    }
+
+    /// Lets the service's clock be ahead of this machine's, in seconds.
+    pub(crate) fn be_ahead(&self, seconds: i64) {
+        self.ask("POST", "/_test/instance", &json!({ "ahead": seconds }).to_string());
+    }
+
+    /// Ends the session of the instance's role; it has new credentials.
+    pub(crate) fn renew(&self) {
+        self.ask("POST", "/_test/renew", "");
+    }
+
+    /// Lets a secret have this value, and gives its version: `SecretString` or, in base64, `SecretBinary`.
+    pub(crate) fn put(&self, region: &str, name: &str, kind: &str, value: &str) -> String {
+        let mut answer = self.operation(region, "PutSecretValue", &json!({ "SecretId": name, kind: value }));
+        if answer["VersionId"].is_null() {
+            answer = self.operation(region, "CreateSecret", &json!({ "Name": name, kind: value }));
+        }
+        answer["VersionId"].as_str().unwrap().to_owned()
+    }
+
+    fn operation(&self, region: &str, operation: &str, request: &Value) -> Value {
+        let headers = format!(
+            "X-Amz-Target: secretsmanager.{operation}\r\nContent-Type: application/x-amz-json-1.1\r\n\
+             Authorization: AWS4-HMAC-SHA256 Credential=OPERATOR/20260101/{region}/secretsmanager/aws4_request, \
+             SignedHeaders=host, Signature=0\r\n"
+        );
+        self.send("POST", "/", &headers, &request.to_string())
+    }
+
     fn ask(&self, method: &str, path: &str, body: &str) -> Value {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        self.send(method, path, "", body)
+    }
+
+    fn send(&self, method: &str, path: &str, headers: &str, body: &str) -> Value {
+        let mut stream = TcpStream::connect((self.address.as_str(), self.port)).unwrap();
         let length = body.len();
-        let request = format!("{method} {path} HTTP/1.0\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}");
+        let request = format!("{method} {path} HTTP/1.0\r\nHost: x\r\n{headers}Content-Length: {length}\r\n\r\n{body}");
         stream.write_all(request.as_bytes()).unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
@@ -86,8 +140,19 @@ impl Control {
     }
 }
 
+/// Where it is, seen from whichever package's tests use it.
 fn here() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stores/stand_in")
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let places = [
+        "tests/stores/stand_in",
+        "../secrets/tests/stores/stand_in",
+        "crates/secrets/tests/stores/stand_in",
+    ];
+    let found = places
+        .iter()
+        .map(|place| package.join(place))
+        .find(|place| place.is_dir());
+    found.expect("the stand-in for AWS is in crates/secrets/tests/stores")
 }
 
 /// Python with moto: made once for each list of requirements, below the target directory.

@@ -44,6 +44,7 @@ pub(super) fn delivered(version: &str, intact: bool) -> SecretState {
         group: root(),
         mode: "0400".parse().unwrap(),
         sealed: None,
+        fetch: FetchRecord::None,
     }
 }
 
