@@ -45,7 +45,7 @@ fn rooms_used(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn rooms_of_the_command_line_use_only_what_they_may() {
-    const MAY_USE: [(&str, &[&str]); 13] = [
+    const MAY_USE: [(&str, &[&str]); 14] = [
         ("applier.rs", &[]),
         ("cli", &["cli", "commands", "report", "stop"]),
         (
@@ -56,6 +56,7 @@ fn rooms_of_the_command_line_use_only_what_they_may() {
                 "commands",
                 "drive",
                 "events",
+                "fetch_program",
                 "load",
                 "report",
                 "saved",
@@ -66,6 +67,7 @@ fn rooms_of_the_command_line_use_only_what_they_may() {
         ),
         ("drive", &["drive", "events", "reach", "stop", "transport"]),
         ("events.rs", &["reach"]),
+        ("fetch_program.rs", &[]),
         ("load.rs", &[]),
         ("main.rs", &[]),
         ("reach.rs", &[]),
@@ -167,6 +169,24 @@ fn the_agent_is_small_and_synchronous() {
 }
 
 #[test]
+fn the_program_that_fetches_secrets_is_small_and_synchronous() {
+    let crates = tree("provision-fetch-secrets", &[]);
+    assert!(crates.len() < 60, "{}: {crates:?}", crates.len());
+    for heavy in [
+        "tokio",
+        "futures",
+        "hyper",
+        "aws-config",
+        "aws-lc-rs",
+        "openssl",
+        "provision-core",
+        "provision-secrets",
+    ] {
+        assert!(!crates.contains(heavy), "{heavy}");
+    }
+}
+
+#[test]
 fn adapters_do_not_know_the_core_nor_one_another() {
     const ADAPTERS: [&str; 3] = ["provision-ssh", "provision-rehearse", "provision-secrets"];
     for package in ADAPTERS {
@@ -200,6 +220,7 @@ fn every_module_opens_with_what_it_is_for() {
         "crates/ssh/src",
         "crates/rehearse/src",
         "crates/secrets/src",
+        "crates/fetch/src",
     ] {
         for (path, text) in sources(&root().join(directory)) {
             assert!(

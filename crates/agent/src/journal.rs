@@ -412,7 +412,7 @@ mod tests {
             path: full.into(),
             file,
             length: 0,
-            room: None,
+            room: 0,
             mask: None,
         };
         let error = journal.write(&RunEvent::Started { step: 0 }).unwrap_err();

@@ -256,3 +256,63 @@ fn ask(items: &BTreeSet<&SecretItem>) -> Result<Vec<Option<Fetched>>, FetchError
     }
     Ok(answers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(name: &str, after_reboot: AfterReboot, version: Option<&str>) -> SecretSpec {
+        let version = version.map(|version| SecretVersion(version.to_owned()));
+        let mut spec: SecretSpec = serde_json::from_value(serde_json::json!({
+            "name": name, "directory": "/run/agenix", "path": format!("/run/agenix/{name}"), "owner": "root", "group": "root",
+            "mode": "0400", "required": true, "after_reboot": after_reboot, "version": Fact::Known(version.clone()),
+            "content": { "value": { "trim": false, "item": {
+                "key": null, "source": { "aws": { "id": name, "stage": null, "region": "eu-central-1" } } } } },
+        }))
+        .unwrap();
+        if let provision_core::model::SecretContent::Value(value) = &mut spec.content {
+            value.version = version;
+        }
+        spec
+    }
+
+    #[test]
+    fn what_is_recorded_is_what_is_asked_for_whatever_its_version() {
+        let root = crate::testing::Scratch::new();
+        let layout = Layout::below(&root.path().join("provision"));
+        let asked = spec("a", AfterReboot::Fetch, Some("v1"));
+        assert_eq!(recorded(&layout, &asked).unwrap(), FetchRecord::None);
+        record(&layout, [&asked, &spec("b", AfterReboot::Sealed, None)].into_iter()).unwrap();
+        assert_eq!(recorded(&layout, &asked).unwrap(), FetchRecord::Current);
+        assert_eq!(
+            recorded(&layout, &spec("a", AfterReboot::Fetch, Some("v2"))).unwrap(),
+            FetchRecord::Current
+        );
+        assert_eq!(
+            recorded(&layout, &spec("b", AfterReboot::Sealed, None)).unwrap(),
+            FetchRecord::None
+        );
+        let other_owner = SecretSpec {
+            owner: "bot".to_owned(),
+            ..asked.clone()
+        };
+        assert_eq!(recorded(&layout, &other_owner).unwrap(), FetchRecord::Outdated);
+        record(&layout, std::iter::empty()).unwrap();
+        assert!(!layout.to_fetch().exists());
+        record(&layout, std::iter::empty()).unwrap();
+    }
+
+    #[test]
+    fn what_is_kept_elsewhere_is_never_asked_for() {
+        let mut elsewhere = spec("a", AfterReboot::Fetch, None);
+        elsewhere.content = provision_core::model::SecretContent::Value(SecretValueRef {
+            item: SecretItem {
+                source: SecretSource::Age { name: "a".to_owned() },
+                key: None,
+            },
+            trim: false,
+            version: None,
+        });
+        assert!(matches!(fetch(&[&elsewhere]), Err(FetchError::Elsewhere { .. })));
+    }
+}

@@ -147,6 +147,53 @@ fn after_a_reboot_the_plan_says_that_the_memory_was_lost() {
 }
 
 #[test]
+fn a_host_that_is_to_fetch_a_secret_has_that_on_record_without_any_value() {
+    let fetched = SecretSpec {
+        after_reboot: AfterReboot::Fetch,
+        ..secret("a", version("v1"))
+    };
+    let with = |record| match delivered("v1", true) {
+        SecretState::Delivered {
+            version,
+            intact,
+            owner,
+            group,
+            mode,
+            sealed,
+            fetch: _,
+        } => SecretState::Delivered {
+            version,
+            intact,
+            owner,
+            group,
+            mode,
+            sealed,
+            fetch: record,
+        },
+        other => other,
+    };
+    let plan_of = |spec: &SecretSpec, record| {
+        let desired = desired(vec![(Spec::Secret(spec.clone()), vec![])]);
+        plan(&desired, &host(vec![("secret:a", with(record))]), &by())
+    };
+    let pushed = secret("a", version("v1"));
+    assert!(plan_of(&fetched, FetchRecord::Current).is_empty());
+    assert!(plan_of(&pushed, FetchRecord::None).is_empty());
+    for (spec, record) in [
+        (&fetched, FetchRecord::None),
+        (&fetched, FetchRecord::Outdated),
+        (&pushed, FetchRecord::Current),
+        (&pushed, FetchRecord::Outdated),
+    ] {
+        let plan = plan_of(spec, record);
+        let keeps =
+            matches!(&plan.steps[0].op, Op::Secrets { deliver, keep, .. } if deliver.is_empty() && keep.len() == 1);
+        assert!(keeps, "{record:?}: {:#?}", plan.steps);
+        assert_eq!(plan.changes[0].fields[0].field, "fetched at boot");
+    }
+}
+
+#[test]
 fn an_owner_changes_without_any_value() {
     let spec = SecretSpec {
         owner: "bot".into(),
