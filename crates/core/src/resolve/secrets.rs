@@ -246,7 +246,8 @@ pub(super) fn finish(
             shared,
         }));
     }
-    if after_reboot == AfterReboot::Fetch {
+    // Of a host that is not of AWS that is said already.
+    if after_reboot == AfterReboot::Fetch && matches!(host.machine, Some(Machine::Aws { .. })) {
         fetch::settle(&mut drafts, host, stores, found);
     }
     let mut specs = BTreeMap::new();
