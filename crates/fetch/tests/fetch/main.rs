@@ -1,6 +1,8 @@
 //! The program as the agent starts it, against a metadata service that speaks IMDSv2 alone and a Secrets Manager that checks
 //! signatures. Values are only ever where they belong.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 #[expect(dead_code, reason = "it is shared with other packages' tests, which use all of it")]
 #[path = "../../../secrets/tests/stores/stand_in.rs"]
 mod stand_in;

@@ -152,7 +152,7 @@ fn here() -> PathBuf {
         .iter()
         .map(|place| package.join(place))
         .find(|place| place.is_dir());
-    found.expect("the stand-in for AWS is in crates/secrets/tests/stores")
+    found.unwrap_or_else(|| panic!("the stand-in for AWS is in crates/secrets/tests/stores"))
 }
 
 /// Python with moto: made once for each list of requirements, below the target directory.
