@@ -52,7 +52,7 @@ fn page(steps: &[(&str, &str)]) -> Vec<Value> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .expect("node runs: install the package nodejs");
+        .unwrap_or_else(|error| panic!("node does not run, install the package nodejs: {error}"));
     node.stdin.take().unwrap().write_all(html.as_bytes()).unwrap();
     let output = node.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", output.status);

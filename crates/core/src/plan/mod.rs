@@ -174,7 +174,13 @@ impl<'a> Draft<'a> {
             }
             let found = difference::difference(&resource.spec, state, Some(&self.desired.blobs));
             let found = match state {
-                State::Secret(state) => secret::lost(found, self.entry(id), state),
+                State::Secret(state) => {
+                    let found = secret::lost(found, self.entry(id), state);
+                    match &resource.spec {
+                        Spec::Secret(spec) => secret::moved_elsewhere(found, spec, self.entry(id)),
+                        _ => found,
+                    }
+                }
                 _ => found,
             };
             let found = package::unheld(found, id, self.observed);

@@ -6,7 +6,7 @@ use super::difference::{Difference, Edit, becomes, changes};
 use super::path::{attributes, new_attributes};
 use crate::model::{
     Action, AfterReboot, Entry, Fact, FetchRecord, FieldChange, HostText, Op, Reason, SecretSpec, SecretState,
-    SecretVersion,
+    SecretVersion, Spec,
 };
 
 /// Why nothing can be planned for a secret; `None` where it can.
@@ -126,6 +126,27 @@ pub(super) fn lost(found: Difference, entry: Option<&Entry>, state: &SecretState
         {
             edit.reasons = vec![Reason::LostSinceBoot];
             Difference::Edit(edit)
+        }
+        found => found,
+    }
+}
+
+/// One that is now kept elsewhere is delivered anew: two places may call different values by one version.
+pub(super) fn moved_elsewhere(found: Difference, spec: &SecretSpec, entry: Option<&Entry>) -> Difference {
+    let Some(Spec::Secret(before)) = entry.map(|entry| &entry.spec) else {
+        return found;
+    };
+    let places = |spec: &SecretSpec| -> Vec<String> {
+        let values = spec.values().into_iter();
+        values
+            .map(|value| format!("{}, trimmed: {}", value.item, value.trim))
+            .collect()
+    };
+    let is_known = matches!(spec.version, Fact::Known(Some(_)));
+    match found {
+        Difference::Same(_) if is_known && places(before) != places(spec) => {
+            let field = changes("kept", places(before).join("; ").as_str(), places(spec).join("; "));
+            Difference::Edit(Edit::new(Action::Update, Reason::Differs, deliver(spec)).with_fields(vec![field]))
         }
         found => found,
     }

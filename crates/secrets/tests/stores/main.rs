@@ -8,5 +8,8 @@ mod aws;
 mod leaks;
 mod refusals;
 mod scene;
-#[expect(dead_code, reason = "it is shared with the tests of fetching, which use the rest of it")]
+#[expect(
+    dead_code,
+    reason = "it is shared with the tests of fetching, which use the rest of it"
+)]
 mod stand_in;

@@ -240,3 +240,21 @@ fn a_text_has_a_version_of_its_own_words_and_of_every_secret_in_it() {
     assert!(matches!(pinned("x", "v1", Fact::Known(None)), Fact::Unknown(_)));
     assert!(matches!(pinned("x", "v1", Fact::unknown("denied")), Fact::Unknown(_)));
 }
+
+#[test]
+fn a_secret_that_is_kept_elsewhere_is_another_one_though_its_version_is_called_the_same() {
+    let before = secret("a", version("v1"));
+    let mut after = before.clone();
+    after.content = SecretContent::Value(value("b"));
+    let had = desired(vec![(Spec::Secret(before), vec![])]);
+    let mut observed = host(vec![("secret:a", delivered("v1", true))]);
+    observed.receipt = Fact::Known(Some(receipt(&had, vec![])));
+    let now = desired(vec![(Spec::Secret(after), vec![])]);
+    let plan_of = |desired: &Desired| plan(desired, &observed, &by());
+    assert!(plan_of(&had).is_empty());
+    assert!(
+        matches!(&plan_of(&now).steps[0].op, Op::Secrets { deliver, .. } if deliver.contains_key("a")),
+        "{:#?}",
+        plan_of(&now)
+    );
+}
