@@ -40,7 +40,7 @@ const MISTAKES: &[Mistake] = &[
         "password without password",
         "{openclaw}auth = \"password\"",
         None,
-        &["`auth` = password needs `secret_file`"],
+        &["`auth` = password needs `secret`"],
     ),
     Mistake(
         "password without password",
