@@ -74,7 +74,7 @@ fn rooms_of_the_command_line_use_only_what_they_may() {
         ("reach.rs", &[]),
         (
             "report",
-            &["cli", "drive", "events", "load", "report", "saved", "secrets"],
+            &["cli", "drive", "events", "load", "reach", "report", "saved", "secrets"],
         ),
         ("saved.rs", &[]),
         ("secrets.rs", &[]),
