@@ -20,6 +20,7 @@ mode = "0750"
 text = "speed = 3\n"
 owner = "robot"
 mode = "0640"
+sensitive = false
 [files."/etc/issue"]
 text = "managed\n"
 [files."/etc/only-one"]
