@@ -8,6 +8,7 @@ use provision_core::config::ProjectStores;
 use provision_core::model::{
     Fact, HostName, Op, Pins, Plan, SecretItem, SecretSource, SecretSpec, SecretValueRef, SecretVersion,
 };
+use provision_core::redact::words;
 use provision_core::wire::{NoContent, SecretBytes, secret_content};
 use provision_secrets::{
     Config, DefaultStore, Item, Problem, SecretValue, Source, StoreError, Stores, Surroundings, Version,
@@ -217,14 +218,9 @@ pub fn values(contents: &BTreeMap<HostName, Contents>) -> impl Iterator<Item = (
     let all = contents.values().flatten();
     all.flat_map(|(name, content)| {
         let whole = std::iter::once(content.expose());
-        let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=,;:{}[]()".contains(byte);
-        let parts = content.expose().split(ends).filter(|part| part.len() >= PART);
-        whole.chain(parts).map(|value| (name.as_str(), value))
+        whole.chain(words(content.expose())).map(|value| (name.as_str(), value))
     })
 }
-
-/// The shortest part of a text with secrets in it that is taken for one of them, in bytes.
-const PART: usize = 16;
 
 type Values = BTreeMap<(Item, Version), Result<SecretValue, StoreError>>;
 

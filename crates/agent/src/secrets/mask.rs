@@ -4,7 +4,7 @@
 use std::fs;
 
 use provision_core::model::AbsPath;
-use provision_core::redact::Redactor;
+use provision_core::redact::{Redactor, words};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -13,9 +13,6 @@ use super::set::look;
 
 /// What the mask is called for a value that has no name yet: it waits to be put in place.
 const WAITING: &str = "that is being delivered";
-
-/// The shortest part of a text with secrets in it that is taken for one of them, in bytes.
-const PART: usize = 16;
 
 /// Masks the secrets that were in memory when it was made. Its `Debug` tells none.
 #[derive(Debug)]
@@ -28,12 +25,12 @@ impl Mask {
         for memory in memories() {
             for (name, found) in look(&memory).unwrap_or_default() {
                 if let Some(value) = found.value {
-                    values.extend(parts(value.expose()).map(|part| (name.clone(), part.to_vec())));
+                    values.extend(words(value.expose()).map(|part| (name.clone(), part.to_vec())));
                     values.push((name, value.expose().to_vec()));
                 }
             }
             for value in super::incoming::all(&memory) {
-                values.extend(parts(&value).map(|part| (WAITING.to_owned(), part.to_vec())));
+                values.extend(words(&value).map(|part| (WAITING.to_owned(), part.to_vec())));
                 values.push((WAITING.to_owned(), value));
             }
         }
@@ -74,13 +71,6 @@ impl Mask {
             Value::Null | Value::Bool(_) | Value::Number(_) => {}
         }
     }
-}
-
-/// The longer words of a text: a file rendered of secrets is seldom printed whole, and each of them by itself.
-fn parts(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=,;:{}[]()".contains(byte);
-    let parts = value.split(ends).filter(|part| part.len() >= PART);
-    parts.filter(|part| part.len() < value.trim_ascii().len())
 }
 
 /// The memory that secrets lie in, wherever it is mounted.

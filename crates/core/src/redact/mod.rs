@@ -22,6 +22,15 @@ const SHORTEST_BEGINNING: usize = 12;
 /// How many bytes choose the patterns that can begin at a place.
 const PREFIX: usize = 4;
 
+/// The shortest part of a text with secrets in it that is taken for one of them, in bytes.
+const SHORTEST_WORD: usize = 16;
+
+/// The longer words of a text that was made of secrets: it is seldom printed whole, and each of them by itself.
+pub fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = |byte: &u8| byte.is_ascii_whitespace() || b"\"'=,;:{}[]()".contains(byte);
+    text.split(ends).filter(|word| word.len() >= SHORTEST_WORD)
+}
+
 /// What knows the values that are in use. They are overwritten when it is dropped.
 pub struct Redactor {
     names: Vec<String>,
