@@ -2,8 +2,9 @@
 //! It holds no words and prints nothing.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
-use provision_core::model::{Digest, Holder, HostName, HostText, ResourceId, RunEvent, RunPhase, StepError};
+use provision_core::model::{Digest, Holder, HostName, HostText, LogEntry, ResourceId, RunEvent, RunPhase, StepError};
 
 use crate::reach::ReachError;
 
@@ -70,6 +71,18 @@ pub enum Progress {
     Confirming,
     /// That did not succeed, and is tried again for as long as the host waits.
     NotConfirmed {
+        /// Why, as a fragment.
+        problem: String,
+    },
+    /// Entries of a unit's journal, in their order.
+    Logged(Vec<LogEntry>),
+    /// A tunnel is open.
+    TunnelOpen {
+        /// Where it begins, on this machine.
+        local: SocketAddr,
+    },
+    /// A connection through a tunnel came to nothing.
+    TunnelFailed {
         /// Why, as a fragment.
         problem: String,
     },

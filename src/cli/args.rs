@@ -14,7 +14,7 @@ mod care;
 mod records;
 mod secrets;
 
-pub use care::Doctor;
+pub use care::{Adopt, Doctor, Logs, Tunnel};
 pub use records::{DiffGenerations, Forget, Generations, Rollback};
 pub use secrets::{
     Secrets, SecretsCheck, SecretsEdit, SecretsGet, SecretsInit, SecretsList, SecretsPolicy, SecretsRekey,
@@ -209,6 +209,10 @@ pub enum Command {
     Status(Status),
     /// Look for what is wrong with hosts, and say what to do
     Doctor(Doctor),
+    /// Show what a unit of a host wrote to its journal
+    Logs(Logs),
+    /// Reach a unit's port, or any port, of a host from this machine
+    Tunnel(Tunnel),
     /// Run one command on hosts
     Exec(Exec),
     /// Watch an apply that goes on on a host, after a lost connection or Ctrl-C
@@ -226,6 +230,8 @@ pub enum Command {
     /// Keep the project's secrets: store, edit, list and show them
     #[command(subcommand, disable_help_subcommand = true)]
     Secrets(Secrets),
+    /// Write a host file for a machine that is there already, as it is
+    Adopt(Adopt),
     /// Begin a project: a host, a module and what belongs to them
     Init(Init),
     /// Begin a host file or a module

@@ -1,6 +1,7 @@
 //! The commands, one file each: they compose the stages and hold no logic of their own. What they find is worded by
 //! [`crate::report`].
 
+mod adopt;
 mod apply;
 mod attach;
 mod check;
@@ -16,6 +17,7 @@ mod forget;
 mod generations;
 mod graph;
 mod init;
+mod logs;
 mod man;
 mod new;
 mod options;
@@ -30,6 +32,7 @@ mod show;
 mod skeleton;
 mod status;
 mod survey;
+mod tunnel;
 mod watch;
 mod why;
 
@@ -54,6 +57,8 @@ pub async fn run(cli: Cli, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
         Command::Why(args) => why::run(root, &args, ui),
         Command::Status(args) => status::run(root, &args, ui, stop).await,
         Command::Doctor(args) => doctor::run(root, &args, ui, stop).await,
+        Command::Logs(args) => logs::run(root, &args, ui, stop).await,
+        Command::Tunnel(args) => tunnel::run(root, &args, ui, stop).await,
         Command::Exec(args) => exec::run(root, args, ui, stop).await,
         Command::Attach(args) => attach::run(root, &args, ui, stop).await,
         Command::Generations(args) => generations::run(root, &args, ui, stop).await,
@@ -62,6 +67,7 @@ pub async fn run(cli: Cli, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
         Command::Forget(args) => forget::run(root, &args, ui, stop).await,
         Command::Rehearse(args) => rehearse::run(root, &args, ui, stop).await,
         Command::Secrets(args) => secrets::run(root, &args, ui, stop).await,
+        Command::Adopt(args) => adopt::run(root, &args, ui, stop).await,
         Command::Init(args) => init::run(root, &args, ui),
         Command::New(args) => new::run(root, &args, ui),
         Command::Options(args) => options::run(root, &args, ui),

@@ -335,9 +335,11 @@ fn refused(refusal: Refusal) -> HostOutcome {
         Refusal::Over { phase } => HostOutcome::Refused(Refused::Over { phase }),
         Refusal::Stage(text) => HostOutcome::Refused(Refused::Host(text)),
         // Answers to questions about records, which were not asked.
-        Refusal::NoSuchGeneration { .. } | Refusal::StaleGeneration { .. } | Refusal::NotWaiting => {
-            HostOutcome::Refused(Refused::Host(HostText::from("it answers to another request")))
-        }
+        Refusal::NoSuchGeneration { .. }
+        | Refusal::StaleGeneration { .. }
+        | Refusal::NotWaiting
+        | Refusal::NoSuchUnit { .. }
+        | Refusal::NoSuchUser => HostOutcome::Refused(Refused::Host(HostText::from("it answers to another request"))),
     }
 }
 

@@ -116,6 +116,8 @@ pub(super) fn unexpected(response: &Response) -> ReachError {
         Response::Beat => "that a run goes on",
         Response::Status(_) => "a status",
         Response::Examined(_) => "an examination",
+        Response::Inventory(_) => "an inventory",
+        Response::Entries(_) | Response::Logged => "a journal",
         Response::Listening(_) => "who listens",
         Response::History(_) => "generations",
         Response::Past(_) => "a generation",

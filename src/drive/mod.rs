@@ -18,16 +18,20 @@ use crate::stop::Stop;
 mod confirm;
 mod exec;
 mod follow;
+mod logs;
 mod look;
 mod patience;
 mod records;
 mod session;
+mod tunnel;
 
 use patience::Patience;
 
 pub use crate::reach::{ReachError, ReachStage};
 pub use confirm::{Elsewhere, InvalidElsewhere};
-pub use records::{RecordsError, contents, forget, history, pasts, way_back};
+pub use logs::{LogsEnd, LogsError, logs};
+pub use records::{RecordsError, contents, forget, history, inventory, pasts, way_back};
+pub use tunnel::{TunnelError, Way, listening, tunnel};
 
 /// How hosts are driven.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicBool;
 
-use provision_core::model::{Blob, Digest, History, Holder, Observed, Past};
+use provision_core::model::{Blob, Digest, History, Holder, Inventory, Observed, Past};
 use provision_core::wire::{Refusal, Request, Response};
 
 use super::look::{reads, talk, unexpected};
@@ -32,6 +32,21 @@ pub enum RecordsError {
         /// The newest.
         found: u64,
     },
+}
+
+/// What it has that its installation did not bring.
+#[must_use]
+pub fn inventory(target: Target, options: &Options, stop: &Stop) -> Events<Result<Inventory, RecordsError>> {
+    ask(
+        target,
+        vec![Request::Inventory],
+        options,
+        stop,
+        |mut answers| match answers.pop() {
+            Some(Response::Inventory(inventory)) => Ok(*inventory),
+            other => Err(not_that(other)),
+        },
+    )
 }
 
 /// Its generations, and what they take on its disk.
@@ -172,6 +187,8 @@ fn refused(refusal: Refusal) -> RecordsError {
         Refusal::StaleGeneration { found } => RecordsError::Stale { found },
         other @ (Refusal::NoSuchRun
         | Refusal::NotWaiting
+        | Refusal::NoSuchUnit { .. }
+        | Refusal::NoSuchUser
         | Refusal::OtherMachine { .. }
         | Refusal::Over { .. }
         | Refusal::Stage(_)) => RecordsError::Reach(unexpected(&Response::Refused(other))),

@@ -12,10 +12,11 @@ use super::words;
 use crate::cli::exit::Exit;
 use crate::cli::select::SelectError;
 use crate::cli::ui::NobodyToAsk;
-use crate::drive::{ReachError, RecordsError};
+use crate::drive::{LogsError, ReachError, RecordsError, TunnelError};
 use crate::load::LoadError;
 use crate::saved::{ReadPlanError, WritePlanError};
 use crate::secrets::SecretsError;
+use provision_core::model::UnitName;
 
 /// What ends a command.
 #[derive(Debug)]
@@ -52,12 +53,7 @@ impl CommandError {
     #[must_use]
     pub fn records(host: &str, error: RecordsError) -> Self {
         match error {
-            RecordsError::Reach(error) => {
-                let hints = error.hints.clone();
-                let error = format!("{host}: {}", reach_line(&error));
-                let unreachable = Self::new(Exit::Unreachable, error);
-                Self { hints, ..unreachable }
-            }
+            RecordsError::Reach(error) => Self::reach(host, &error),
             RecordsError::NoSuchGeneration { kept } => {
                 let error = format!("{host} keeps no such generation");
                 match (kept.first(), kept.last()) {
@@ -69,6 +65,61 @@ impl CommandError {
             }
             error @ RecordsError::Locked(_) => Self::new(Exit::Locked, error),
             error @ RecordsError::Stale { .. } => Self::new(Exit::Stale, error),
+        }
+    }
+
+    /// A host was not reached.
+    #[must_use]
+    pub fn reach(host: &str, error: &ReachError) -> Self {
+        let unreachable = Self::new(Exit::Unreachable, format!("{host}: {}", reach_line(error)));
+        Self {
+            hints: error.hints.clone(),
+            ..unreachable
+        }
+    }
+
+    /// A host did not tell what a unit wrote.
+    #[must_use]
+    pub fn logs(host: &str, unit: &UnitName, user: Option<&str>, error: LogsError) -> Self {
+        match error {
+            LogsError::Reach(error) => Self::reach(host, &error),
+            LogsError::NoSuchUser => {
+                let user = user.unwrap_or_default();
+                Self::refused(format!("{host} has no user {user:?}"))
+                    .hint("without --user it is the system's units that are meant")
+            }
+            LogsError::NoSuchUnit { units, users } => {
+                let of = user.map(|user| format!(" of {user}")).unwrap_or_default();
+                let mut refused = Self::refused(format!(
+                    "{host} has no unit {unit}{of}, and none ever wrote anything there"
+                ));
+                for owner in users.iter().filter(|owner| Some(owner.as_str()) != user) {
+                    refused = refused.hint(format!(
+                        "{owner} has one of that name: provision logs {host} {unit} --user {owner}"
+                    ));
+                }
+                match closest(unit.as_str(), &units) {
+                    Some(close) => refused.hint(format!("did you mean {close}?")),
+                    None => refused,
+                }
+            }
+        }
+    }
+
+    /// There is no tunnel to a host, or no longer.
+    #[must_use]
+    pub fn tunnel(host: &str, error: TunnelError) -> Self {
+        match error {
+            TunnelError::Reach(error) => Self::reach(host, &error),
+            error @ TunnelError::ThisMachine => {
+                Self::refused(error).hint("connect to its port directly: it is on this machine's 127.0.0.1")
+            }
+            error @ TunnelError::Listen { .. } => Self::refused(error).hint("choose another port here with --local PORT"),
+            error @ TunnelError::Forbidden(_) => Self::refused(error).hint(
+                "its sshd_config says AllowTcpForwarding no, DisableForwarding yes, or a PermitOpen without this port; or the \
+                 key's line in authorized_keys says restrict or no-port-forwarding",
+            ),
+            error @ (TunnelError::Broken(_) | TunnelError::Lost) => Self::new(Exit::Unreachable, error),
         }
     }
 
@@ -88,6 +139,13 @@ impl CommandError {
         self.hints.push(hint.into());
         self
     }
+}
+
+/// The name that was most likely meant.
+fn closest<'a>(given: &str, names: &'a std::collections::BTreeSet<String>) -> Option<&'a String> {
+    let distance = |name: &str| strsim::damerau_levenshtein(given, name);
+    let close = names.iter().map(|name| (distance(name), name)).min()?;
+    (close.0 <= 3 && close.0 * 3 <= given.chars().count()).then_some(close.1)
 }
 
 #[derive(Debug, thiserror::Error)]

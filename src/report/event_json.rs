@@ -24,6 +24,8 @@ pub fn progress_line(host: &HostName, progress: &Progress) -> Option<String> {
         Progress::Reattaching { attempt } => json!({ "event": "reattaching", "attempt": attempt }),
         Progress::Confirming => json!({ "event": "confirming" }),
         Progress::NotConfirmed { problem } => json!({ "event": "not-confirmed", "problem": problem }),
+        // They have lines of their own.
+        Progress::Logged(_) | Progress::TunnelOpen { .. } | Progress::TunnelFailed { .. } => return None,
         Progress::Output { stream, line } => {
             json!({ "event": "output", "stream": stream_name(*stream), "line": line.untrusted() })
         }

@@ -3,19 +3,28 @@
 
 mod secret;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use provision_core::config::{Sort, fields};
 use provision_core::model::{
-    Connection, Content, DependencyReason, Desired, Kind, Machine, Millis, OnRemoval, PortClaim, Resource, ResourceId,
-    Source, Spec,
+    Connection, Content, DependencyReason, Desired, Digest, HostText, Kind, Machine, Millis, OnRemoval, PortClaim,
+    Resource, ResourceId, Source, Spec,
 };
 use serde_json::{Map, Value, json};
 
 /// The host as TOML. What is no text, or is to be kept out of sight, is named by its digest: `file = "SHA256"`.
 #[must_use]
 pub fn flat(desired: &Desired) -> String {
+    flat_with(desired, &Placed::new())
+}
+
+/// Contents that lie in files of the project, below `files/`.
+pub type Placed = BTreeMap<Digest, String>;
+
+/// As [`flat`], with these contents named by their files.
+#[must_use]
+pub fn flat_with(desired: &Desired, placed: &Placed) -> String {
     let mut text = String::new();
     let mut host = connection(&desired.connection);
     host.insert("tags".to_owned(), json!(desired.tags));
@@ -53,7 +62,7 @@ pub fn flat(desired: &Desired) -> String {
         if kept.contains(id) {
             continue;
         }
-        let mut keys = attributes(desired, resource);
+        let mut keys = attributes(desired, placed, resource);
         let mut name = format!("{}.{}", id.kind.table(), quoted(&literal(&id.name)));
         if keeper(desired, resource).is_some_and(|file| file.name == HOSTNAME) {
             // The kernel's name of the host is kept in a file of its own, and has a table of its own.
@@ -147,7 +156,7 @@ fn cloud(text: &mut String, name: &str, keys: [(&str, &String); 3]) {
 }
 
 /// What a host file says of a resource.
-fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
+fn attributes(desired: &Desired, placed: &Placed, resource: &Resource) -> Map<String, Value> {
     // Most attributes are called what their keys are, and written alike.
     let mut all = match json!(resource.spec) {
         Value::Object(kind) => kind.into_iter().next().map(|(_, attributes)| attributes),
@@ -170,7 +179,7 @@ fn attributes(desired: &Desired, resource: &Resource) -> Map<String, Value> {
     let duration = |millis: Millis| json!(millis.to_string());
     match &resource.spec {
         Spec::File(file) => {
-            let (key, value) = content(desired, &file.content, !file.is_shown());
+            let (key, value) = content(desired, placed, &file.content, !file.is_shown());
             put(key, value);
         }
         Spec::Package(package) => put("version", version(&json!(package.want))),
@@ -254,7 +263,10 @@ fn flatten(variant: Value, put: &mut dyn FnMut(&str, Value)) {
     }
 }
 
-fn content(desired: &Desired, content: &Content, hidden: bool) -> (&'static str, Value) {
+fn content(desired: &Desired, placed: &Placed, content: &Content, hidden: bool) -> (&'static str, Value) {
+    if let Some(file) = placed.get(&content.sha256) {
+        return ("file", json!(file));
+    }
     let blob = desired.blobs.get(&content.sha256).filter(|_| !hidden);
     match blob.and_then(|blob| std::str::from_utf8(blob.bytes()).ok()) {
         Some(text) => ("text", json!(text)),
@@ -303,9 +315,19 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// A basic string. TOML's escapes are JSON's; only DEL may not stand in it as it is.
+/// A basic string, in which nothing can steer a terminal or deceive an eye. TOML's escapes are JSON's, which leaves some such
+/// characters as they are.
 fn quoted(text: &str) -> String {
-    Value::from(text).to_string().replace('\u{7f}', "\\u007f")
+    let mut quoted = String::new();
+    for c in Value::from(text).to_string().chars() {
+        if c.is_ascii() && c != '\u{7f}' || HostText::new(c).escaped().starts_with(c) {
+            quoted.push(c);
+        } else {
+            // Writing to a string cannot fail.
+            let _ = write!(quoted, "\\u{:04x}", u32::from(c));
+        }
+    }
+    quoted
 }
 
 /// A template that renders to just this text.
@@ -374,6 +396,7 @@ mod tests {
         for claim in &mut host.ports {
             claim.units.clear();
             claim.name.clear();
+            claim.derived = false;
             claim.by.clear();
         }
         host.ports

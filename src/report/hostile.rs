@@ -2,19 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use provision_core::adopt::{Adopted, Left};
 use provision_core::doctor::{Check, Diagnosis, Finding, Severity, Trouble, Unknown};
 use provision_core::model::{
     Action, Blocker, Connection, Desired, Digest, DiskUse, Fact, FieldChange, Generation, GenerationCounts, History,
-    Holder, HostFacts, HostText, Kind, Moved, Origin, Outcome, Past, Plan, ProbeState, Reason, Receipt, Resource,
-    ResourceId, RunEvent, RunPhase, RunSummary, Spec, StepError, SysctlSpec, TextChange, Unchanged,
+    Holder, HostFacts, HostText, Kind, LogEntry, Moved, Origin, Outcome, Past, Plan, ProbeState, Reason, Receipt,
+    Resource, ResourceId, RunEvent, RunPhase, RunSummary, Spec, StepError, SysctlSpec, TextChange, Unchanged,
 };
 use provision_core::plan::{Comparison, Differs, Remains};
 use provision_core::wire::{StatusReport, UnitReport};
 
 use super::plan::PlanView;
 use super::{
-    Palette, comparison, doctor, drift, error, event_json, exec, forget, history, json, plan, plan_json, progress,
-    recap, rollback, sample, show, status,
+    Palette, adopt, comparison, doctor, drift, error, event_json, exec, forget, history, json, logs, plan, plan_json,
+    progress, recap, rollback, sample, show, status, tunnel,
 };
 use crate::cli::exit::Exit;
 use crate::drive::{ReachError, ReachStage};
@@ -97,6 +98,27 @@ fn hostile_plan(text: &str) -> Plan {
     });
     plan.machine_id = text.into();
     plan
+}
+
+fn entry(text: &str) -> LogEntry {
+    LogEntry {
+        at: u64::MAX,
+        from: text.into(),
+        pid: Some(u32::MAX),
+        priority: Some(3),
+        message: text.into(),
+    }
+}
+
+/// A machine of which all that is left alone is hostile.
+fn adopted(text: &str) -> Adopted {
+    Adopted {
+        left: vec![Left {
+            what: text.into(),
+            why: text.into(),
+        }],
+        ..Adopted::default()
+    }
 }
 
 fn diagnosis(text: &str) -> Diagnosis {
@@ -353,6 +375,9 @@ fn texts(text: &str) -> Vec<String> {
         status::status_text(&BTreeMap::from([(host.clone(), Ok(host_status(text)))]), true, palette),
         status::status_text(&BTreeMap::from([(host.clone(), Err(reach(text)))]), true, palette),
         doctor::doctor_text(&BTreeMap::from([(host.clone(), Ok(diagnosis(text)))]), true, palette),
+        logs::entry_text(&entry(text), palette),
+        tunnel::failed_words(text, palette),
+        adopt::host_file(&desired(text), &adopted(text).left, &BTreeMap::new()),
         doctor::doctor_text(&BTreeMap::from([(host.clone(), Err(reach(text)))]), true, palette),
     ];
     let (kept, past, remains, differences) = records(text);
@@ -397,6 +422,8 @@ fn jsons(text: &str) -> Vec<String> {
         status::status_json(&BTreeMap::from([(host.clone(), Ok(host_status(text)))]), Exit::Done),
         status::status_json(&BTreeMap::from([(host.clone(), Err(reach(text)))]), Exit::Done),
         doctor::doctor_json(&BTreeMap::from([(host.clone(), Ok(diagnosis(text)))]), Exit::Done),
+        logs::entry_line(&host, &entry(text)),
+        adopt::adopted_json(&host, &adopted(text), &[]),
         doctor::doctor_json(&BTreeMap::from([(host.clone(), Err(reach(text)))]), Exit::Done),
         exec::end_line(&host, &Ok(ExecEnd::Killed(text.into()))),
         exec::end_line(&host, &Err(reach(text))),

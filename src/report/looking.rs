@@ -47,9 +47,13 @@ impl LookingView {
             Progress::UploadingAgent { bytes } => format!("uploading the agent ({})", words::bytes(*bytes)),
             Progress::Observed { .. } => "seen".to_owned(),
             Progress::ConnectionLost { .. } | Progress::Reattaching { .. } => "connecting again".to_owned(),
-            Progress::Run { .. } | Progress::Output { .. } | Progress::Confirming | Progress::NotConfirmed { .. } => {
-                return;
-            }
+            Progress::Run { .. }
+            | Progress::Output { .. }
+            | Progress::Confirming
+            | Progress::NotConfirmed { .. }
+            | Progress::Logged(_)
+            | Progress::TunnelOpen { .. }
+            | Progress::TunnelFailed { .. } => return,
         };
         self.show(&format!("{host}: {doing}"));
     }

@@ -1,6 +1,7 @@
 //! Values and events in, text out: everything that `provision` says is worded here. It contacts nothing, decides
 //! nothing, and leaves the writing itself to [`crate::cli::ui`].
 
+pub mod adopt;
 pub mod canonical;
 pub mod comparison;
 pub mod diff;
@@ -17,6 +18,7 @@ pub mod forget;
 pub mod graph;
 pub mod history;
 pub mod json;
+pub mod logs;
 pub mod looking;
 pub mod made;
 pub mod options;
@@ -31,6 +33,7 @@ pub mod schema;
 pub mod secrets;
 pub mod show;
 pub mod status;
+pub mod tunnel;
 pub mod why;
 pub mod words;
 

@@ -204,6 +204,9 @@ impl Line {
                 Self::both(format!("not confirmed yet ({}); trying again", words::safe(problem))).lasting()
             }
             Progress::Output { line, .. } => Self::plain(line.escaped()).lasting(),
+            Progress::Logged(_) => Self::now("it writes"),
+            Progress::TunnelOpen { local } => Self::both(format!("a tunnel begins at {local}")),
+            Progress::TunnelFailed { problem } => Self::both(words::safe(problem)),
         }
     }
 

@@ -7,7 +7,7 @@ use provision::cli::args::Cli;
 
 use crate::project::Project;
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 28] = [
     "check",
     "plan",
     "apply",
@@ -16,6 +16,8 @@ const COMMANDS: [&str; 25] = [
     "why",
     "status",
     "doctor",
+    "logs",
+    "tunnel",
     "exec",
     "attach",
     "generations",
@@ -23,6 +25,7 @@ const COMMANDS: [&str; 25] = [
     "rollback",
     "forget",
     "rehearse",
+    "adopt",
     "secrets",
     "init",
     "new",

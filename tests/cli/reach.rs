@@ -10,6 +10,10 @@ fn an_unreachable_host_is_4_and_says_why() {
         &["drift"],
         &["status"],
         &["doctor"],
+        &["logs", "web-1", "ssh"],
+        &["adopt", "web-1", "--force"],
+        &["tunnel", "web-1", "80"],
+        &["tunnel", "web-1", "ssh"],
         &["apply", "--yes"],
         &["exec", "web-1", "--", "true"],
     ] {
@@ -52,4 +56,51 @@ fn for_programs_every_host_has_its_error() {
     );
     let last = lines.last().unwrap();
     assert_eq!((&last["type"], &last["exit_code"]), (&"summary".into(), &4.into()));
+}
+
+#[test]
+fn what_makes_no_sense_is_told_before_anybody_is_contacted() {
+    let project = Project::with_host("web-1", closed_port());
+    for (args, code, words) in [
+        (
+            &["logs", "web-1", "no/unit"][..],
+            1,
+            &["\"no/unit\" is no unit", "letters, digits"][..],
+        ),
+        (&["logs", "web-2", "ssh"], 1, &["fits no host", "did you mean web-1?"]),
+        (
+            &["logs", "web-1", "ssh", "--since", "yesterday"],
+            64,
+            &["--since", "30m, 2h or 7d"],
+        ),
+        (&["logs", "web-1", "ssh", "--lines", "0"], 64, &["--lines"]),
+        (&["tunnel", "web-2", "80"], 1, &["fits no host", "did you mean web-1?"]),
+        (&["tunnel", "web-1", "0"], 1, &["there is no port 0", "1 to 65535"]),
+        (&["tunnel", "web-1", "70000/x"], 1, &["is no unit"]),
+        (&["tunnel", "web-1", "80", "--local", "0"], 64, &["--local"]),
+        (&["adopt", "web-1"], 1, &["is there already", "--force"]),
+        (&["adopt", "Web_1"], 1, &["a host name is"]),
+    ] {
+        let ran = project.run(args).expect(code);
+        for word in words {
+            assert!(ran.stderr.contains(word), "{args:?}: no {word:?} in {}", ran.stderr);
+        }
+    }
+    // A port here that is taken: the host, which cannot be reached, is not asked.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let ran = project.run(&["tunnel", "web-1", "80", "--local", &port]).expect(1);
+    assert!(
+        ran.stderr.contains("cannot listen on 127.0.0.1") && ran.stderr.contains("--local PORT"),
+        "{}",
+        ran.stderr
+    );
+}
+
+#[test]
+fn this_machine_needs_no_tunnel() {
+    let project = Project::new();
+    project.write("hosts/here.toml", "[host]\nconnection = \"local\"\n");
+    let ran = project.run(&["tunnel", "here", "80"]).expect(1);
+    assert!(ran.stderr.contains("needs no tunnel"), "{}", ran.stderr);
 }

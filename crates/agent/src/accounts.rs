@@ -118,6 +118,16 @@ impl Accounts {
         accounts
     }
 
+    /// All users, in the order of the file.
+    pub(crate) fn users(&self) -> impl Iterator<Item = &User> {
+        self.users.iter()
+    }
+
+    /// All groups, in the order of the file.
+    pub(crate) fn groups(&self) -> impl Iterator<Item = &Group> {
+        self.groups.iter()
+    }
+
     /// The user of that name.
     pub(crate) fn user(&self, name: &str) -> Option<&User> {
         self.user_names.get(name).map(|&at| &self.users[at])

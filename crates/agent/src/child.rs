@@ -3,6 +3,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io::{self, PipeReader, Read, Write as _};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -19,6 +20,8 @@ pub(crate) const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin
 const GRACE: Duration = Duration::from_secs(5);
 /// How long what a dead child's descendants still write is listened to. A daemon that inherited the pipe holds it open for ever.
 const DRAIN: Duration = Duration::from_millis(200);
+/// How often whoever reads a silent child's output is asked for the time: its deadline may have passed.
+const LISTEN: Duration = Duration::from_secs(1);
 /// How often a silent child is looked at, which bounds how late its end is seen when a descendant keeps its pipe open.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -133,12 +136,34 @@ pub(crate) fn run(invocation: &Invocation, mut line: impl FnMut(&str)) -> Result
 /// # Errors
 /// [`ChildError`].
 pub(crate) fn run_bytes(invocation: &Invocation, bytes: &mut dyn FnMut(&[u8])) -> Result<ExitStatus, ChildError> {
+    let began = Instant::now();
+    let (mut child, mut pipe) = spawn(invocation)?;
+    match follow(&mut child, &mut pipe, began + invocation.deadline, &mut *bytes) {
+        Ok(Some(status)) => Ok(status),
+        Ok(None) => {
+            let _ = end(&mut child, &mut pipe, bytes);
+            Err(ChildError::Deadline {
+                program: invocation.name(),
+                seconds: invocation.deadline.as_secs_f64(),
+            })
+        }
+        Err(source) => {
+            let _ = end(&mut child, &mut pipe, &mut |_| {});
+            Err(ChildError::Follow {
+                program: invocation.name(),
+                source,
+            })
+        }
+    }
+}
+
+/// Starts a child, and gives where its output comes.
+fn spawn(invocation: &Invocation) -> Result<(Child, PipeReader), ChildError> {
     let start_error = |source| ChildError::Start {
         program: invocation.name(),
         source,
     };
-    let began = Instant::now();
-    let (mut pipe, writer) = io::pipe().map_err(start_error)?;
+    let (pipe, writer) = io::pipe().map_err(start_error)?;
     let input = if invocation.input.is_empty() {
         Stdio::null()
     } else {
@@ -160,24 +185,75 @@ pub(crate) fn run_bytes(invocation: &Invocation, bytes: &mut dyn FnMut(&[u8])) -
         // The standard library leaves all other groups where it changes the user.
         command.uid(uid).gid(gid);
     }
-    let mut child = command.spawn().map_err(start_error)?;
+    let child = command.spawn().map_err(start_error)?;
     // The command holds the pipe's writing end; as long as it does, the end of the output is not seen.
     drop(command);
+    Ok((child, pipe))
+}
 
-    match follow(&mut child, &mut pipe, began + invocation.deadline, &mut *bytes) {
-        Ok(Some(status)) => Ok(status),
-        Ok(None) => {
-            let _ = end(&mut child, &mut pipe, bytes);
-            Err(ChildError::Deadline {
-                program: invocation.name(),
-                seconds: invocation.deadline.as_secs_f64(),
+/// Runs a child for as long as it and whoever listens live, and hands over its output as it comes; `bytes` is `false` once
+/// nobody takes it. `None` is that the listener went: the child is ended then.
+///
+/// # Errors
+/// [`ChildError`]; a `deadline` of `None` never passes.
+pub(crate) fn stream(
+    invocation: &Invocation,
+    deadline: Option<Duration>,
+    listener: BorrowedFd<'_>,
+    bytes: &mut dyn FnMut(&[u8]) -> bool,
+) -> Result<Option<ExitStatus>, ChildError> {
+    let program = || invocation.name();
+    let began = Instant::now();
+    let (mut child, mut pipe) = spawn(invocation)?;
+    let mut heard = true;
+    let ended = loop {
+        let waited = {
+            let timeout = rustix::event::Timespec::try_from(LISTEN).map_err(io::Error::other);
+            let mut fds = [
+                PollFd::new(&pipe, PollFlags::IN),
+                // Asked for nothing, it tells only that the other side is gone.
+                PollFd::from_borrowed_fd(listener, PollFlags::empty()),
+            ];
+            timeout.and_then(|timeout| match poll(&mut fds, Some(&timeout)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {
+                    Ok((!fds[0].revents().is_empty(), !fds[1].revents().is_empty()))
+                }
+                Err(error) => Err(error.into()),
             })
+        };
+        let read = waited.and_then(|(readable, gone)| {
+            heard &= !gone;
+            let open = !readable || read(&mut pipe, &mut |piece: &[u8]| heard &= bytes(piece))?;
+            Ok(open)
+        });
+        match read {
+            Err(error) => break Err(Some(error)),
+            Ok(_) if !heard => break Ok(None),
+            Ok(false) => break Ok(Some(())),
+            Ok(true) if deadline.is_some_and(|deadline| began.elapsed() > deadline) => break Err(None),
+            Ok(true) => {}
         }
-        Err(source) => {
+    };
+    match ended {
+        Ok(Some(())) => child.wait().map(Some).map_err(|source| ChildError::Follow {
+            program: program(),
+            source,
+        }),
+        Ok(None) => {
             let _ = end(&mut child, &mut pipe, &mut |_| {});
-            Err(ChildError::Follow {
-                program: invocation.name(),
-                source,
+            Ok(None)
+        }
+        Err(why) => {
+            let _ = end(&mut child, &mut pipe, &mut |_| {});
+            Err(match why {
+                Some(source) => ChildError::Follow {
+                    program: program(),
+                    source,
+                },
+                None => ChildError::Deadline {
+                    program: program(),
+                    seconds: began.elapsed().as_secs_f64(),
+                },
             })
         }
     }
@@ -290,6 +366,8 @@ pub(crate) fn status_words(status: ExitStatus) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::os::fd::AsFd as _;
+
     use super::*;
 
     fn sh(script: &str, deadline: Duration) -> (Result<ExitStatus, ChildError>, Vec<String>) {
@@ -348,6 +426,36 @@ mod tests {
         let invocation = Invocation::new("yes", Duration::from_millis(200));
         assert!(matches!(run(&invocation, |_| {}), Err(ChildError::Deadline { .. })));
         assert!(began.elapsed() < GRACE);
+    }
+
+    #[test]
+    fn a_stream_ends_with_its_child_or_with_its_listener() {
+        let (listener, speaker) = io::pipe().unwrap();
+        let text = Invocation::new("/bin/sh", LONG).args(["-c", "printf ab; sleep 0.01; printf c; exit 3"]);
+        let mut all = Vec::new();
+        let status = stream(&text, Some(LONG), speaker.as_fd(), &mut |bytes| {
+            all.extend_from_slice(bytes);
+            true
+        });
+        assert_eq!(
+            (status.unwrap().unwrap().code(), all.as_slice()),
+            (Some(3), &b"abc"[..])
+        );
+        // Nobody listens to a child that would never end.
+        drop(listener);
+        let endless = Invocation::new("/bin/sh", LONG).args(["-c", "echo $$; exec sleep 1000"]);
+        let status = stream(&endless, None, speaker.as_fd(), &mut |_| true).unwrap();
+        assert!(status.is_none());
+        let (_listener, speaker) = io::pipe().unwrap();
+        assert!(
+            stream(&endless, None, speaker.as_fd(), &mut |_| false)
+                .unwrap()
+                .is_none(),
+            "nobody takes it"
+        );
+        let silent = Invocation::new("/bin/sh", LONG).args(["-c", "exec sleep 1000"]);
+        let late = stream(&silent, Some(Duration::ZERO), speaker.as_fd(), &mut |_| true);
+        assert!(matches!(late, Err(ChildError::Deadline { .. })), "{late:?}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use provision_core::model::{
-    Decision, Digest, Fact, HostText, Millis, Observed, Plan, RunEvent, RunPhase, Spec, UnitName,
+    Decision, Digest, Fact, HostText, Logs, Millis, Observed, Plan, RunEvent, RunPhase, Spec, UnitName,
 };
 use provision_core::wire::{
     Decoder, FrameError, FrameKind, Refusal, Request, Response, SecretBytes, StatusReport, encode, encode_message,
@@ -23,11 +23,12 @@ use crate::guard;
 use crate::journal::{self, Follower, Journal, JournalError};
 use crate::layout::Layout;
 use crate::lock::{self, LockError};
+use crate::logs::{self, Told};
 use crate::secrets::{self, Mask, SecretError};
 use crate::staging::{self, StageError};
 use crate::start::{self, StartError};
 use crate::words::chain;
-use crate::{examine, observe, status, systemd};
+use crate::{examine, inventory, observe, status, systemd};
 
 /// How long a connection may say nothing. A person may think about a plan for a while; a dead link must not keep us.
 const IDLE: Duration = Duration::from_secs(60 * 60);
@@ -145,6 +146,8 @@ fn answer<W: Write + AsFd>(layout: &Layout, request: Request, answers: &mut Answ
         Request::Observe { specs } => answers.send(&observed(layout, specs)),
         Request::Status { units, run } => answers.send(&status_report(layout, &units, run)),
         Request::Examine(asked) => answers.send(&Response::Examined(Box::new(examine::examine(layout, &asked)))),
+        Request::Logs(asked) => logs(&asked, answers),
+        Request::Inventory => answers.send(&Response::Inventory(Box::new(inventory::inventory()))),
         Request::Listening => answers.send(&Response::Listening(examine::listening())),
         Request::History => answers.send(&told(generations::history(layout), |history| {
             Response::History(Box::new(history))
@@ -240,6 +243,38 @@ fn status_report(layout: &Layout, units: &BTreeSet<UnitName>, run: Option<Digest
         lock: holder,
         units: systemd::report(units).map_err(|error| chain(&error)),
     }))
+}
+
+/// Sends what a unit wrote, as it comes.
+fn logs<W: Write + AsFd>(asked: &Logs, answers: &mut Answers<W>) -> Result<Next, SessionError> {
+    let listener = answers
+        .output
+        .as_fd()
+        .try_clone_to_owned()
+        .map_err(SessionError::Write)?;
+    let mut failed = None;
+    let told = logs::tell(
+        asked,
+        listener.as_fd(),
+        &mut |entries| match answers.send(&Response::Entries(entries)) {
+            Ok(Next::Continue) => true,
+            Ok(Next::HungUp) => false,
+            Err(error) => {
+                failed = Some(error);
+                false
+            }
+        },
+    );
+    match (failed, told) {
+        (Some(error), _) => Err(error),
+        (None, Ok(Told::HungUp)) => Ok(Next::HungUp),
+        (None, Ok(Told::All)) => answers.send(&Response::Logged),
+        (None, Ok(Told::NoSuchUnit { units, users })) => {
+            answers.send(&Response::Refused(Refusal::NoSuchUnit { units, users }))
+        }
+        (None, Ok(Told::NoSuchUser)) => answers.send(&Response::Refused(Refusal::NoSuchUser)),
+        (None, Err(error)) => answers.send(&Response::Error(chain(&error))),
+    }
 }
 
 fn told<T>(found: Result<T, GenerationError>, answer: impl FnOnce(T) -> Response) -> Response {

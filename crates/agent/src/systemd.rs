@@ -182,6 +182,52 @@ fn health(block: &Block) -> UnitHealth {
     }
 }
 
+/// The name under which systemd knows a unit: an alias has its unit's. `None` where there is no such unit.
+///
+/// # Errors
+/// [`SystemdError`].
+pub(crate) fn canonical(unit: &UnitName) -> Result<Option<String>, SystemdError> {
+    let answers = ask_of("--property=Id,Names,LoadState", &[unit.as_str()])?;
+    let block = answers.of(unit.as_str())?;
+    let exists = block.get("LoadState") != "not-found";
+    Ok(exists.then(|| block.get("Id").to_owned()))
+}
+
+/// What a unit is, whether it starts at boot, and whether it runs.
+pub(crate) struct UnitFile {
+    /// `LoadState`.
+    pub(crate) load: String,
+    /// `UnitFileState`.
+    pub(crate) file: String,
+    /// `ActiveState`.
+    pub(crate) active: String,
+    /// `Type` of a service; empty for other units.
+    pub(crate) service_type: String,
+}
+
+/// What units are, by the names asked for, none of them a template.
+///
+/// # Errors
+/// [`SystemdError`].
+pub(crate) fn show_files(units: &[UnitName]) -> Result<BTreeMap<UnitName, UnitFile>, SystemdError> {
+    let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
+    let answers = ask_of("--property=Id,Names,LoadState,UnitFileState,ActiveState,Type", &names)?;
+    units
+        .iter()
+        .map(|unit| {
+            let block = answers.of(unit.as_str())?;
+            let get = |property: &str| block.get(property).to_owned();
+            let file = UnitFile {
+                load: get("LoadState"),
+                file: get("UnitFileState"),
+                active: get("ActiveState"),
+                service_type: get("Type"),
+            };
+            Ok((unit.clone(), file))
+        })
+        .collect()
+}
+
 /// The names of all units in state failed.
 ///
 /// # Errors

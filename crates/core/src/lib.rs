@@ -2,6 +2,8 @@
 //! wire protocol's types. Nothing here reads a clock, a disk, a network or the environment.
 
 #[cfg(feature = "language")]
+pub mod adopt;
+#[cfg(feature = "language")]
 pub mod config;
 #[cfg(feature = "language")]
 pub mod doctor;

@@ -14,11 +14,12 @@ mod processes;
 mod reboot;
 mod units;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use provision_core::model::{Examination, Examine, Fact, HostText, Listener};
+use provision_core::model::{Examination, Examine, Fact, HostText, Listener, UnitName};
 
 use crate::layout::Layout;
 use crate::words::chain;
@@ -77,6 +78,12 @@ pub(crate) fn examine(layout: &Layout, asked: &Examine) -> Examination {
 pub(crate) fn listening() -> Fact<Vec<Listener>> {
     let walk = processes::walk();
     fact(listeners::of(&walk, units::ask().ok().as_ref()))
+}
+
+/// The names of units that there are, of the system's manager or of a user's; and the users whose managers have one of
+/// this name.
+pub(crate) fn unit_names(unit: &UnitName, of: Option<&str>) -> (BTreeSet<String>, BTreeSet<String>) {
+    units::names(unit.as_str(), of)
 }
 
 /// The kind of container that this host is: systemd writes it down at boot.

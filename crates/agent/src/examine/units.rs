@@ -1,6 +1,6 @@
 //! Units as systemd and users' managers have them loaded: one question to each manager. What a unit wrote is the journal's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -118,7 +118,30 @@ fn failed_of(units: &[Unit], user: Option<&str>) -> Vec<FailedUnit> {
 
 /// Units that failed in users' managers, and the managers that could not be asked.
 pub(super) fn failed_of_users() -> (Vec<FailedUnit>, BTreeMap<String, HostText>) {
-    let (mut failed, mut deaf) = (Vec::new(), BTreeMap::new());
+    let (units, deaf) = of_users();
+    let failed = units.iter().flat_map(|(user, units)| failed_of(units, Some(user)));
+    (failed.collect(), deaf)
+}
+
+/// What there is, and who has one of that name.
+pub(super) fn names(unit: &str, of: Option<&str>) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (users, _) = of_users();
+    let has = |units: &Vec<Unit>| units.iter().any(|one| one.name == unit);
+    let names = |units: &[Unit]| units.iter().map(|unit| unit.name.clone()).collect();
+    let all = match of {
+        None => ask().map(|units| names(&units)).unwrap_or_default(),
+        Some(user) => users.get(user).map(|units| names(units)).unwrap_or_default(),
+    };
+    let owners = users
+        .iter()
+        .filter(|(_, units)| has(units))
+        .map(|(user, _)| user.clone());
+    (all, owners.collect())
+}
+
+/// The units of users' managers, by user, and the managers that could not be asked.
+fn of_users() -> (BTreeMap<String, Vec<Unit>>, BTreeMap<String, HostText>) {
+    let (mut all, mut deaf) = (BTreeMap::new(), BTreeMap::new());
     let accounts = Accounts::read().unwrap_or_default();
     let runtimes = fs::read_dir("/run/user").into_iter().flatten().flatten();
     let managers = runtimes.filter(|runtime| runtime.path().join("systemd/private").exists());
@@ -137,11 +160,11 @@ pub(super) fn failed_of_users() -> (Vec<FailedUnit>, BTreeMap<String, HostText>)
             continue;
         }
         match ask_user(runtime, user.uid, user.gid) {
-            Ok(units) => failed.extend(failed_of(&units, Some(&user.name))),
+            Ok(units) => _ = all.insert(user.name.clone(), units),
             Err(error) => _ = deaf.insert(user.name.clone(), chain(&error)),
         }
     }
-    (failed, deaf)
+    (all, deaf)
 }
 
 /// The manager answers its own user through a socket in the user's runtime directory.

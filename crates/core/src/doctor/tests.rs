@@ -71,6 +71,7 @@ fn claim(port: u16, address: Option<&str>, units: &[&str]) -> PortClaim {
         address: address.map(str::to_owned),
         name: "http".to_owned(),
         by: "`http` of `web`".to_owned(),
+        derived: false,
         units: units.iter().map(|unit| UnitName::new(*unit).unwrap()).collect(),
     }
 }

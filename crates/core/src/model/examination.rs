@@ -270,6 +270,8 @@ pub struct PortClaim {
     pub name: String,
     /// Who claims it, in words: "`gateway` of `openclaw.personal`".
     pub by: String,
+    /// Whether it follows from another port of the same claim.
+    pub derived: bool,
     /// The units that are declared beside it: one of them is to listen. Empty where none is.
     pub units: BTreeSet<UnitName>,
 }

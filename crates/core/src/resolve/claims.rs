@@ -57,13 +57,14 @@ pub(super) fn find<'a, S: std::ops::Deref<Target = Scope> + 'a>(
             match evaluate(claim, number, scope, renderer) {
                 Ok(ports) => {
                     healths.extend(health(claim, &ports, scope, renderer));
-                    for (port, claim_of_port) in ports {
+                    for (place, (port, claim_of_port)) in ports.into_iter().enumerate() {
                         all.push(model::PortClaim {
                             port,
                             tcp: claim.protocol == Protocol::Tcp,
                             address: claim_of_port.address.clone(),
                             name: claim.name.value.clone(),
                             by: claim_of_port.who.clone(),
+                            derived: place > 0,
                             units: units.get(&number).cloned().unwrap_or_default(),
                         });
                         let claims = taken.entry((port, claim.protocol)).or_default();

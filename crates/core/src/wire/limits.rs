@@ -20,6 +20,12 @@ pub const DIFF_TEXT_BYTES: u64 = 256 << 10;
 /// The longest line of a step's output, in bytes; the rest of the line is cut.
 pub const OUTPUT_LINE_BYTES: usize = 4 << 10;
 
+/// The longest entry of a journal, in bytes; the rest of it is cut.
+pub const ENTRY_BYTES: usize = 16 << 10;
+
+/// How many entries of a journal may be asked for at once.
+pub const ENTRIES: u32 = 100_000;
+
 /// How many lines of output a failure keeps.
 pub const ERROR_LINES: usize = 20;
 

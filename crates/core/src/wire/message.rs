@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::SecretBytes;
 use crate::model::{
-    Blob, Decision, Digest, Examination, Examine, Fact, History, Holder, HostFacts, HostText, Listener, Millis,
-    Observed, Past, Plan, RunEvent, RunPhase, RunSummary, Spec, UnitName,
+    Blob, Decision, Digest, Examination, Examine, Fact, History, Holder, HostFacts, HostText, Inventory, Listener,
+    LogEntry, Logs, Millis, Observed, Past, Plan, RunEvent, RunPhase, RunSummary, Spec, UnitName,
 };
 
 /// What the controller asks.
@@ -58,6 +58,11 @@ pub enum Request {
     },
     /// Look for what is wrong with the host, beyond its resources. Answered by [`Response::Examined`].
     Examine(Examine),
+    /// Tell what a unit wrote. Answered by [`Response::Entries`], as often as there are some, and then by
+    /// [`Response::Logged`]; or by [`Refusal::NoSuchUnit`] or [`Refusal::NoSuchUser`].
+    Logs(Logs),
+    /// Tell what the machine has that its installation did not bring. Answered by [`Response::Inventory`].
+    Inventory,
     /// Tell who listens on which ports. Answered by [`Response::Listening`].
     Listening,
     /// Tell of the generations that are kept. Answered by [`Response::History`].
@@ -118,6 +123,15 @@ pub enum Refusal {
         /// The newest.
         found: u64,
     },
+    /// There is no such unit.
+    NoSuchUnit {
+        /// Those that there are.
+        units: BTreeSet<String>,
+        /// Users whose managers have one of that name.
+        users: BTreeSet<String>,
+    },
+    /// There is no such user.
+    NoSuchUser,
     /// The plan cannot be staged; the text says why.
     Stage(HostText),
 }
@@ -181,6 +195,12 @@ pub enum Response {
     Status(Box<StatusReport>),
     /// To [`Request::Examine`].
     Examined(Box<Examination>),
+    /// To [`Request::Inventory`].
+    Inventory(Box<Inventory>),
+    /// To [`Request::Logs`]: some entries, in their order.
+    Entries(Vec<LogEntry>),
+    /// To [`Request::Logs`]: there are no more.
+    Logged,
     /// To [`Request::Listening`].
     Listening(Fact<Vec<Listener>>),
     /// To [`Request::History`].
