@@ -289,20 +289,30 @@ fn table(text: &mut String, name: &str, keys: &Map<String, Value>) {
             Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
         };
         if !nothing {
-            let _ = writeln!(text, "{key} = {}", toml(value));
+            let value = match value {
+                Value::String(content) if key == "text" => lines(content),
+                value => toml(value),
+            };
+            let _ = writeln!(text, "{key} = {value}");
         }
     }
+}
+
+/// A content, with its lines as they are where it has several. Nothing else that a host says gets a line of its own, where it
+/// could pass for one of ours.
+fn lines(text: &str) -> String {
+    if !text.trim_end_matches('\n').contains('\n') {
+        return quoted(&literal(text));
+    }
+    let lines: Vec<_> = text.split('\n').map(|line| quoted(&literal(line))).collect();
+    let bare = |line: &String| line.get(1..line.len() - 1).unwrap_or("").to_owned();
+    let lines: Vec<_> = lines.iter().map(bare).collect();
+    format!("\"\"\"\n{}\"\"\"", lines.join("\n"))
 }
 
 /// A value as TOML has it, each text a template that renders to it.
 fn toml(value: &Value) -> String {
     match value {
-        Value::String(text) if text.trim_end_matches('\n').contains('\n') => {
-            let lines: Vec<_> = text.split('\n').map(|line| quoted(&literal(line))).collect();
-            let bare = |line: &String| line.get(1..line.len() - 1).unwrap_or("").to_owned();
-            let lines: Vec<_> = lines.iter().map(bare).collect();
-            format!("\"\"\"\n{}\"\"\"", lines.join("\n"))
-        }
         Value::String(text) => quoted(&literal(text)),
         Value::Array(items) => format!("[{}]", items.iter().map(toml).collect::<Vec<_>>().join(", ")),
         Value::Object(table) => {
