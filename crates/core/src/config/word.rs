@@ -144,8 +144,13 @@ fn check_http_url(url: &str) -> Result<(), Problem> {
 
 fn check_url(url: &str) -> Result<(), Problem> {
     let problem = || Problem::invalid(format!("`{}` is not a URL", shown(url)));
+    let form = "a URL is SCHEME://HOST[:PORT]/PATH, without blanks";
     let Some((scheme, rest)) = url.split_once("://") else {
-        return Err(problem().help(format!("write \"https://{}\"", shown(url.trim_start_matches('/')))));
+        let whole = format!("https://{}", url.trim_start_matches('/'));
+        return Err(match check_url(&whole) {
+            Ok(()) => problem().help(format!("write \"{}\"", shown(&whole))),
+            Err(_) => problem().help(form),
+        });
     };
     let named = scheme.bytes().next().is_some_and(|first| first.is_ascii_lowercase());
     let named = named
@@ -170,7 +175,7 @@ fn check_url(url: &str) -> Result<(), Problem> {
     if named && plain && port && !host.is_empty() && !host.starts_with(':') {
         Ok(())
     } else {
-        Err(problem().help("a URL is SCHEME://HOST[:PORT]/PATH, without blanks"))
+        Err(problem().help(form))
     }
 }
 
