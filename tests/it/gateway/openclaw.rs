@@ -72,10 +72,10 @@ fn a_gateway_under_pm2_lets_in_who_has_its_password() {
     assert!(changed.stdout.contains("restart"), "{}", changed.told());
     assert_eq!(status(&lab, PASSWORD), "401");
     assert_eq!(status(&lab, "another"), "200");
-    let pid = of_pm2(&lab)["pid"].to_string();
-    lab.on_host(&format!("kill -KILL {pid}"));
+    let app = of_pm2(&lab);
+    lab.on_host(&format!("kill -KILL {}", app["pid"]));
     until("PM2 has started it again", || {
-        is_ready(&lab) && of_pm2(&lab)["pid"].to_string() != pid
+        is_ready(&lab) && of_pm2(&lab)["pid"] != app["pid"]
     });
     lab.assert_converged();
 }
