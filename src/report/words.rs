@@ -185,7 +185,7 @@ pub fn op(op: &Op) -> String {
         Op::RestoreFile { path, .. } => format!("restore {path}"),
         Op::PutBlock(spec) => format!("put block {} into {}", spec.name, spec.path),
         Op::RemoveBlock { path, name, .. } => format!("take block {name} out of {path}"),
-        Op::Packages { install, remove } => packages(install.keys(), remove.iter()),
+        Op::Packages { install, remove, .. } => packages(install.keys(), remove.iter()),
         Op::MakeTree(spec) => match &spec.source {
             Source::Archive { url, .. } => format!("unpack {url} at {}", spec.path),
             Source::Npm { .. } => format!("install npm packages at {}", spec.path),

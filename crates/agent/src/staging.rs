@@ -226,8 +226,8 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
                     return Err(StageError::MissingOriginal { path: path.to_string() });
                 }
             }
-            Op::Packages { install, remove } => {
-                for name in install.keys().chain(remove) {
+            Op::Packages { install, bare, remove } => {
+                for name in install.keys().chain(bare).chain(remove) {
                     check_package_name(name).map_err(|source| StageError::PackageName {
                         name: name.clone(),
                         source,

@@ -82,6 +82,7 @@ pub fn adopt(found: &Inventory) -> Adopted {
                     adopted.declare(Spec::Package(PackageSpec {
                         name: package.name.clone(),
                         want: PackageWant::Present,
+                        recommends: true,
                     }));
                 }
             }

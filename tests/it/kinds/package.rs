@@ -10,12 +10,13 @@ use crate::lab::{Lab, moved};
 const BUILD: &str = r#"
 set -e
 build() {
-    name=$1 version=$2 depends=$3
+    name=$1 version=$2 depends=$3 recommends=$4
     d=$(mktemp -d)
     mkdir -p $d/DEBIAN $d/usr/share/$name
     echo $version > $d/usr/share/$name/version
     printf 'Package: %s\nVersion: %s\nArchitecture: all\nMaintainer: a <a@b>\nDescription: x\n' $name $version > $d/DEBIAN/control
     [ -z "$depends" ] || echo "Depends: $depends" >> $d/DEBIAN/control
+    [ -z "$recommends" ] || echo "Recommends: $recommends" >> $d/DEBIAN/control
     if [ -e /srv/scripts/$name.postinst ]; then install -m 755 /srv/scripts/$name.postinst $d/DEBIAN/postinst; fi
     dpkg-deb --build --root-owner-group $d /srv/repo/${name}_$version.deb > /dev/null
 }
@@ -33,7 +34,8 @@ mkdir -p /srv/repo /srv/scripts
 fn lab() -> Lab {
     let lab = Lab::new();
     lab.on_host(&format!(
-        "{BUILD}\nbuild tiny 1.0-1; build tiny 2.0-1; build needs 1.0 tiny; build whole 1.0 needs; build other 1.0; index\n\
+        "{BUILD}\nbuild tiny 1.0-1; build tiny 2.0-1; build needs 1.0 tiny; build whole 1.0 needs; build other 1.0; \
+         build wants 1.0 '' other; build alone 1.0 '' needs; index\n\
          rm -rf /etc/apt/sources.list* /var/lib/apt/lists/*\n\
          echo 'deb [trusted=yes] file:/srv/repo ./' > /etc/apt/sources.list"
     ));
@@ -95,6 +97,18 @@ fn a_package_is_installed_left_alone_healed_changed_and_removed() {
     assert_eq!(status(&lab, "tiny"), "");
     lab.converge("");
     assert_eq!(status(&lab, "other"), "");
+}
+
+#[test]
+fn what_is_recommended_comes_along_unless_it_is_said_to_stay_out() {
+    let lab = lab();
+    lab.on_host("rm -f /etc/apt/apt.conf.d/*recommends*");
+    lab.converge("[packages]\nwants = \"present\"\nalone = { version = \"present\", recommends = false }\n");
+    let all = ["wants", "other", "alone", "needs"].map(|name| status(&lab, name));
+    assert_eq!(all, ["ii 1.0", "ii 1.0", "ii 1.0", ""]);
+    // It says how the package comes, not what the host has: no difference once it is there.
+    lab.declare("[packages]\nwants = { version = \"present\", recommends = false }\nalone = \"present\"\n");
+    lab.assert_converged();
 }
 
 #[test]

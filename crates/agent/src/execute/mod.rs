@@ -153,7 +153,7 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
             made_file,
             attributes,
         } => block::remove(path, name, *ragged, *made_file, *attributes),
-        Op::Packages { install, remove } => package::change(install, remove, progress),
+        Op::Packages { install, bare, remove } => package::change(install, bare, remove, progress),
         Op::MakeTree(spec) => tree::make(spec, work, progress),
         Op::RemoveTree { path } => tree::remove(path),
         Op::Turn(spec) => switch::turn(spec, progress),

@@ -1,6 +1,6 @@
-//! Packages, by apt: what a killed dpkg left is repaired first, then everything is installed and removed in one run.
-//! Nothing is removed that the plan does not name. Recommended packages are left to apt's own configuration, and so is
-//! what an automatic removal would find superfluous.
+//! Packages, by apt: what a killed dpkg left is repaired first, then everything is installed and removed in one run, after
+//! one for those that come without what they recommend. Nothing is removed that the plan does not name. Otherwise
+//! recommended packages are left to apt's own configuration, and so is what an automatic removal would find superfluous.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -35,6 +35,7 @@ const REACH_MIRROR: &str = "see whether this host reaches its package mirror: ne
 
 pub(super) fn change(
     install: &BTreeMap<String, Option<String>>,
+    bare: &BTreeSet<String>,
     remove: &BTreeSet<String>,
     progress: &mut Progress<'_>,
 ) -> Result<(), StepError> {
@@ -44,35 +45,61 @@ pub(super) fn change(
     if !install.is_empty() && (!package_lists::has_lists() || package_lists::lists_are_older()) {
         updated = Some(update(progress)?);
     }
-    let arguments = arguments(install, remove);
-    let mut ran = install_or_remove(&arguments, remove, progress)?;
-    if !ran.status.success() && updated.is_none() && STALE_LISTS.iter().any(|text| ran.says(text)) {
-        updated = Some(update(progress)?);
-        ran = install_or_remove(&arguments, remove, progress)?;
-    }
-    if !ran.status.success() {
-        return Err(explained(ran, updated.and_then(|updated| updated.unreachable)));
+    for (arguments, recommends, remove) in runs(install, bare, remove) {
+        let mut ran = install_or_remove(&arguments, recommends, &remove, progress)?;
+        if !ran.status.success() && updated.is_none() && STALE_LISTS.iter().any(|text| ran.says(text)) {
+            updated = Some(update(progress)?);
+            ran = install_or_remove(&arguments, recommends, &remove, progress)?;
+        }
+        if !ran.status.success() {
+            return Err(explained(ran, updated.and_then(|updated| updated.unreachable)));
+        }
     }
     check(install, remove)
 }
 
-/// The packages as apt takes them: `name`, `name=version`, and `name-` for a removal.
-fn arguments(install: &BTreeMap<String, Option<String>>, remove: &BTreeSet<String>) -> Vec<String> {
-    let wanted = install.iter().map(|(name, version)| match version {
-        Some(version) => format!("{name}={version}"),
-        // Without the plus, apt would take a name that ends in a minus for a removal.
-        None if name.ends_with(['-', '+']) => format!("{name}+"),
-        None => name.clone(),
-    });
-    wanted.chain(remove.iter().map(|name| format!("{name}-"))).collect()
+/// The packages as apt takes them: `name`, `name=version`, and `name-` for a removal; whether those that they recommend come
+/// along; and what goes. Removals are with the last, whose packages may take the place of theirs.
+fn runs(
+    install: &BTreeMap<String, Option<String>>,
+    bare: &BTreeSet<String>,
+    remove: &BTreeSet<String>,
+) -> Vec<(Vec<String>, bool, BTreeSet<String>)> {
+    let wanted = |bares: bool| {
+        let some = install.iter().filter(move |(name, _)| bare.contains(*name) == bares);
+        some.map(|(name, version)| match version {
+            Some(version) => format!("{name}={version}"),
+            // Without the plus, apt would take a name that ends in a minus for a removal.
+            None if name.ends_with(['-', '+']) => format!("{name}+"),
+            None => name.clone(),
+        })
+        .collect::<Vec<_>>()
+    };
+    let mut runs = vec![
+        (wanted(true), false, BTreeSet::new()),
+        (wanted(false), true, BTreeSet::new()),
+    ];
+    runs.retain(|(arguments, _, _)| !arguments.is_empty());
+    if runs.is_empty() {
+        runs.push((Vec::new(), true, BTreeSet::new()));
+    }
+    if let Some((arguments, _, removed)) = runs.last_mut() {
+        arguments.extend(remove.iter().map(|name| format!("{name}-")));
+        removed.clone_from(remove);
+    }
+    runs
 }
 
 fn install_or_remove(
     arguments: &[String],
+    recommends: bool,
     remove: &BTreeSet<String>,
     progress: &mut Progress<'_>,
 ) -> Result<Ran, StepError> {
     let mut options = vec!["install", "--yes", "--allow-downgrades"];
+    if !recommends {
+        options.push("--no-install-recommends");
+    }
     if remove.is_empty() {
         options.push("--no-remove");
     } else {
@@ -296,12 +323,13 @@ fn check(install: &BTreeMap<String, Option<String>>, remove: &BTreeSet<String>) 
             Spec::Package(PackageSpec {
                 name: name.clone(),
                 want,
+                recommends: true,
             })
         })
         .collect();
     let found = observe::observe(&specs);
     for spec in &specs {
-        let Spec::Package(PackageSpec { name, want }) = spec else {
+        let Spec::Package(PackageSpec { name, want, .. }) = spec else {
             continue;
         };
         let state = match found.get(&spec.id()) {
@@ -365,10 +393,25 @@ mod tests {
     fn names_that_look_like_orders_to_apt_are_installed() {
         let install = [("g++", None), ("curl", Some("8.0-1"))];
         let install = install.map(|(name, version)| (name.to_owned(), version.map(str::to_owned)));
-        let remove = BTreeSet::from(["nano".to_owned()]);
+        let (install, remove) = (BTreeMap::from(install), BTreeSet::from(["nano".to_owned()]));
+        let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let all = words(&["curl=8.0-1", "g+++", "nano-"]);
+        assert_eq!(runs(&install, &[].into(), &remove), [(all, true, remove.clone())]);
+        // What comes without what it recommends has a run of its own, and removals come with the last.
+        let bare = BTreeSet::from(["curl".to_owned()]);
+        let first = (words(&["curl=8.0-1"]), false, [].into());
         assert_eq!(
-            arguments(&BTreeMap::from(install), &remove),
-            ["curl=8.0-1", "g+++", "nano-"]
+            runs(&install, &bare, &remove),
+            [first, (words(&["g+++", "nano-"]), true, remove.clone())]
+        );
+        let all = ["curl".to_owned(), "g++".to_owned()].into();
+        assert_eq!(
+            runs(&install, &all, &remove),
+            [(words(&["curl=8.0-1", "g+++", "nano-"]), false, remove.clone())]
+        );
+        assert_eq!(
+            runs(&[].into(), &[].into(), &remove),
+            [(words(&["nano-"]), true, remove)]
         );
     }
 

@@ -296,6 +296,7 @@ mod tests {
             Spec::Package(PackageSpec {
                 name: "dpkg".to_owned(),
                 want: PackageWant::Present,
+                recommends: true,
             }),
             file("/etc/passwd"),
             Spec::Symlink(SymlinkSpec {

@@ -148,6 +148,11 @@ const PACKAGES: &[Field] = &[
         Shape::Text,
         "\"present\", \"absent\", or exactly this version.",
     ),
+    field(
+        "recommends",
+        Shape::Bool,
+        "`false` installs it without the packages that it recommends; otherwise apt's own configuration says.",
+    ),
     ON_REMOVAL,
     AFTER,
     WHEN,

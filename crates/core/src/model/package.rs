@@ -12,6 +12,18 @@ pub struct PackageSpec {
     pub name: String,
     /// What is wanted of it.
     pub want: PackageWant,
+    /// Whether what it recommends comes along when it is installed, if apt's own configuration says so; otherwise it never does.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub recommends: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+const fn is_yes(value: &bool) -> bool {
+    *value
+}
+
+const fn yes() -> bool {
+    true
 }
 
 /// What is wanted of a package.

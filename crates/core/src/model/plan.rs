@@ -279,6 +279,9 @@ pub enum Op {
     Packages {
         /// Names, each with the version where one is wanted.
         install: BTreeMap<String, Option<String>>,
+        /// Those of them that come without what they recommend.
+        #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+        bare: BTreeSet<String>,
         /// Names.
         remove: BTreeSet<String>,
     },

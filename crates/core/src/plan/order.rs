@@ -121,17 +121,19 @@ impl Steps {
 
     fn push(&mut self, op: Op, covers: BTreeSet<ResourceId>) {
         match &op {
-            Op::Packages { install, remove } => {
+            Op::Packages { install, bare, remove } => {
                 if let Some(Step {
                     op:
                         Op::Packages {
                             install: with,
+                            bare: barely,
                             remove: without,
                         },
                     covers: all,
                 }) = self.steps.last_mut()
                 {
                     with.extend(install.clone());
+                    barely.extend(bare.clone());
                     without.extend(remove.clone());
                     all.extend(covers);
                     return;

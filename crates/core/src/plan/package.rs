@@ -19,6 +19,7 @@ pub(super) fn package(spec: &PackageSpec, state: &PackageState) -> Difference {
             reason,
             Op::Packages {
                 install,
+                bare: (!spec.recommends).then(|| spec.name.clone()).into_iter().collect(),
                 remove: [].into(),
             },
         )
@@ -76,6 +77,7 @@ fn unwanted(spec: &PackageSpec, state: &PackageState) -> Difference {
     };
     let op = Op::Packages {
         install: [].into(),
+        bare: [].into(),
         remove: [spec.name.clone()].into(),
     };
     let field = crate::model::FieldChange {

@@ -226,6 +226,7 @@ fn package(spec: &PackageSpec, entry: &Entry, state: &PackageState) -> Option<Ed
     }
     let op = Op::Packages {
         install: [].into(),
+        bare: [].into(),
         remove: [spec.name.clone()].into(),
     };
     let field = FieldChange {
@@ -246,6 +247,7 @@ fn reinstalled(spec: &PackageSpec, entry: &Entry) -> Option<Edit> {
     }
     let op = Op::Packages {
         install: [(spec.name.clone(), None)].into(),
+        bare: [].into(),
         remove: [].into(),
     };
     Some(Edit::new(Action::Restore, Reason::LeftConfiguration, op))

@@ -165,7 +165,7 @@ fn apply(op: &Op, host: &mut Observed) {
                 *fact = Fact::Known(State::Path(state));
             }
         }
-        Op::Packages { install, remove } => {
+        Op::Packages { install, remove, .. } => {
             for (id, fact) in &mut host.resources {
                 if let Some(version) = install.get(&id.name).filter(|_| is(id, "package")) {
                     let version = HostText::from(version.as_deref().unwrap_or("1"));

@@ -458,6 +458,7 @@ fn packages_go_together_unless_something_stands_between_them() {
         Spec::Package(PackageSpec {
             name: name.into(),
             want: PackageWant::Present,
+            recommends: true,
         })
     };
     let absent = || State::Package(PackageState::Absent);
@@ -595,6 +596,7 @@ fn a_package_that_was_there_before_stays() {
         Spec::Package(PackageSpec {
             name: "curl".into(),
             want: PackageWant::Present,
+            recommends: true,
         })
     };
     let installed = |version: &str| {
@@ -619,6 +621,7 @@ fn a_package_that_was_declared_absent_comes_back() {
     let spec = Spec::Package(PackageSpec {
         name: "nano".into(),
         want: PackageWant::Absent,
+        recommends: true,
     });
     let had = desired(vec![(spec, vec![])]);
     let installed = State::Package(PackageState::Installed { version: "1".into() });
@@ -725,6 +728,7 @@ fn a_package_on_hold_is_freed_for_as_long_as_it_changes() {
         Spec::Package(PackageSpec {
             name: "tiny".into(),
             want,
+            recommends: true,
         })
     };
     let hold = SwitchSpec {
@@ -878,6 +882,7 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
                 Spec::Package(PackageSpec {
                     name: format!("p{number}"),
                     want,
+                    recommends: number % 2 == 0,
                 }),
                 State::Package(state),
             )

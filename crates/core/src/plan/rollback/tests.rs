@@ -393,6 +393,7 @@ fn what_no_plan_brings_back_is_told_before() {
         Spec::Package(crate::model::PackageSpec {
             name: name.into(),
             want,
+            recommends: true,
         })
     };
     let installed = |version: &str| {

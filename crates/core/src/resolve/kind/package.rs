@@ -8,9 +8,14 @@ use super::super::reader::Reader;
 pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let name = reader.name()?;
     let version = reader.required::<String>("version");
+    let recommends = reader.optional::<bool>("recommends");
     let said = reader.said();
     let want = want(reader, &version?)?;
-    let spec = PackageSpec { name: name.value, want };
+    let spec = PackageSpec {
+        name: name.value,
+        want,
+        recommends: recommends?.is_none_or(|recommends| recommends.value),
+    };
     reader.declare(Spec::Package(spec), name.span, said?);
     Ok(())
 }
