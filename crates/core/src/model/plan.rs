@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec,
+    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, FirewallSpec, GroupSpec,
     HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec, Spec, SwitchSpec,
     SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
 };
@@ -293,6 +293,10 @@ pub enum Op {
     Turn(SwitchSpec),
     /// Set a kernel parameter's live value.
     SetSysctl(SysctlSpec),
+    /// Check the firewall's table, and put it in place of the one that is there, in one step.
+    LoadFirewall(FirewallSpec),
+    /// Take the firewall's table away.
+    RemoveFirewall,
     /// Make a new set of all secrets in memory and put it in place of the old one, in one step: these as delivered with the
     /// plan, the others as they are.
     Secrets {
