@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use provision_core::model::{
-    BlockState, CommandState, FirewallState, GroupState, HostText, PackageState, PathState, ProbeState, SecretState, State,
-    SwitchState, SysctlState, TreeState, UnitState, UserState,
+    BlockState, CommandState, FirewallState, GroupState, HostText, PackageState, PathState, ProbeState, SecretState,
+    State, SwitchState, SysctlState, TreeState, UnitState, UserState,
 };
 
 /// An error and all its causes in one line.
@@ -65,7 +65,9 @@ pub(crate) fn found(state: &State) -> HostText {
         State::Firewall(FirewallState::Absent) => "the kernel has no such table".to_owned(),
         State::Firewall(FirewallState::Table { comment, .. }) => format!(
             "the kernel has the table{}, with other rules",
-            comment.as_ref().map_or(String::new(), |comment| format!(" {:?}", comment.untrusted()))
+            comment
+                .as_ref()
+                .map_or(String::new(), |comment| format!(" {:?}", comment.untrusted()))
         ),
         State::Secret(SecretState::Absent { .. }) => "it is not in memory".to_owned(),
         State::Secret(SecretState::Delivered {

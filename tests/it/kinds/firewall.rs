@@ -20,7 +20,7 @@ fn ssh(more: &str) -> String {
 
 /// Whether the host lets this port in from here.
 fn lets_in(lab: &Lab, port: u16) -> bool {
-    let address = SocketAddr::new(lab.host.address().into(), port);
+    let address = SocketAddr::new(lab.host.address(), port);
     // Nobody listens: what is let in is refused at once, what is dropped has no answer.
     match TcpStream::connect_timeout(&address, Duration::from_secs(2)) {
         Ok(_) => true,
@@ -41,11 +41,24 @@ fn what_is_let_in_is_what_is_declared_now_and_after_a_reboot_and_others_tables_s
     lab.declare(&ssh(web));
     let planned = lab.planned("firewall:provision");
     assert_eq!(planned["access"], true);
-    assert!(planned["text"]["after"].as_str().unwrap().contains("tcp dport 8080 accept"), "{planned}");
+    assert!(
+        planned["text"]["after"]
+            .as_str()
+            .unwrap()
+            .contains("tcp dport 8080 accept"),
+        "{planned}"
+    );
     let ran = lab.converge(&ssh(web));
-    assert!(ran.told().contains("confirming over a new connection"), "{}", ran.told());
+    assert!(
+        ran.told().contains("confirming over a new connection"),
+        "{}",
+        ran.told()
+    );
     assert!(lets_in(&lab, 8080) && !lets_in(&lab, 9090));
-    assert_eq!(lab.on_host(LOOK), format!("{theirs}\ntable ip theirs\ntable inet provision"));
+    assert_eq!(
+        lab.on_host(LOOK),
+        format!("{theirs}\ntable ip theirs\ntable inet provision")
+    );
     // Answers to what the host itself asks come in.
     lab.on_host("apt-get update -qq");
 
@@ -79,11 +92,16 @@ fn what_is_let_in_is_what_is_declared_now_and_after_a_reboot_and_others_tables_s
 #[test]
 fn what_is_changed_by_hand_in_the_kernel_or_on_the_disk_is_found_and_put_right() {
     let lab = Lab::new();
-    let body = ssh("rules = \"\"\"\n\tset seen {\n\t\ttype ipv4_addr\n\t\tflags dynamic,timeout\n\t\ttimeout 1h\n\t}\n\"\"\"\n[firewall.allow.web]\nport = 8080\n");
+    let body = ssh(
+        "rules = \"\"\"\n\tset seen {\n\t\ttype ipv4_addr\n\t\tflags dynamic,timeout\n\t\ttimeout 1h\n\t}\n\"\"\"\n[firewall.allow.web]\nport = 8080\n",
+    );
     let file = lab.converge(&body);
     assert!(file.told().contains("check and load the firewall"), "{}", file.told());
     // The package came with it, since nothing else declares it.
-    assert_eq!(lab.on_host("dpkg-query -W -f '${Status}' nftables"), "install ok installed");
+    assert_eq!(
+        lab.on_host("dpkg-query -W -f '${Status}' nftables"),
+        "install ok installed"
+    );
     let firewall = [("firewall:provision", "host")];
     let heal = |lab: &Lab| {
         lab.converge(&body);
@@ -93,7 +111,10 @@ fn what_is_changed_by_hand_in_the_kernel_or_on_the_disk_is_found_and_put_right()
     lab.on_host("nft add rule inet provision input tcp dport 31337 accept");
     assert_eq!(lab.drift(), moved(&firewall));
     let plan = lab.plan().expect(2).stdout;
-    assert!(plan.contains("-\t\ttcp dport 31337 accept") || plan.contains("tcp dport 31337 accept"), "{plan}");
+    assert!(
+        plan.contains("-\t\ttcp dport 31337 accept") || plan.contains("tcp dport 31337 accept"),
+        "{plan}"
+    );
     assert!(plan.contains("changed since they were loaded"), "{plan}");
     heal(&lab);
     lab.on_host("! nft list table inet provision | grep 31337");
@@ -124,7 +145,9 @@ fn what_is_changed_by_hand_in_the_kernel_or_on_the_disk_is_found_and_put_right()
 
     // Debian's own unit empties the kernel of all tables; ours is there again right after.
     for verb in ["start", "restart", "reload", "stop"] {
-        lab.on_host(&format!("systemctl {verb} nftables.service; nft list table inet provision"));
+        lab.on_host(&format!(
+            "systemctl {verb} nftables.service; nft list table inet provision"
+        ));
         lab.assert_converged();
     }
     lab.converge("");
@@ -137,8 +160,14 @@ fn rules_that_nft_does_not_take_change_nothing_and_a_table_of_that_name_comes_ba
     lab.on_host(THEIRS);
     lab.on_host("nft add table inet provision; nft add chain inet provision old; nft add rule inet provision old tcp dport 1 drop");
     let before = lab.on_host("nft list table inet provision");
-    let refused = lab.apply(&ssh("[firewall.allow.odd]\nmatch = \"tcp dprot 5\"\n")).expect(3);
-    assert!(refused.told().contains("dprot") && refused.told().contains("nft -c"), "{}", refused.told());
+    let refused = lab
+        .apply(&ssh("[firewall.allow.odd]\nmatch = \"tcp dprot 5\"\n"))
+        .expect(3);
+    assert!(
+        refused.told().contains("dprot") && refused.told().contains("nft -c"),
+        "{}",
+        refused.told()
+    );
     assert_eq!(lab.on_host("nft list table inet provision"), before);
     lab.on_host("test ! -e /etc/nftables-provision.nft; test ! -e /etc/systemd/system/sysinit.target.wants/provision-firewall.service");
 
@@ -155,7 +184,10 @@ fn rules_that_nft_does_not_take_change_nothing_and_a_table_of_that_name_comes_ba
 #[test]
 fn a_table_that_is_written_out_is_loaded_as_it_is() {
     let lab = Lab::new();
-    lab.write("files/whole.nft", "chain mine {\n  type filter hook input priority 0; policy accept;\n  tcp dport 9090 drop\n}\n");
+    lab.write(
+        "files/whole.nft",
+        "chain mine {\n  type filter hook input priority 0; policy accept;\n  tcp dport 9090 drop\n}\n",
+    );
     lab.converge("[firewall]\nfile = \"whole.nft\"\n");
     assert!(!lets_in(&lab, 9090) && lets_in(&lab, 8080));
     lab.on_host("nft flush chain inet provision mine");

@@ -19,7 +19,11 @@ pub(super) fn load(spec: &FirewallSpec, progress: &mut Progress<'_>) -> Result<(
             .input(spec.script().into_bytes())
     };
     // Loading is one transaction, too; what is wrong with the rules is told before anything is tried.
-    must_run(&nft(&["-c", "-f", "-"]), "nft -c, which checks the rules before they count,", progress)?;
+    must_run(
+        &nft(&["-c", "-f", "-"]),
+        "nft -c, which checks the rules before they count,",
+        progress,
+    )?;
     must_run(&nft(&["-f", "-"]), "nft -f", progress)?;
     let found = observe::observe(&[Spec::Firewall(spec.clone())]).into_values().next();
     match found {
@@ -33,7 +37,9 @@ pub(super) fn load(spec: &FirewallSpec, progress: &mut Progress<'_>) -> Result<(
 }
 
 pub(super) fn remove(progress: &mut Progress<'_>) -> Result<(), StepError> {
-    let delete = Invocation::new("nft", DEADLINE).args(["delete", "table"]).args(FIREWALL_TABLE);
+    let delete = Invocation::new("nft", DEADLINE)
+        .args(["delete", "table"])
+        .args(FIREWALL_TABLE);
     let ran = run(&delete, progress)?;
     // What an earlier step, such as the end of its unit, has taken away is gone.
     if ran.status.success() || ran.says("No such file or directory") {

@@ -4,8 +4,8 @@
 mod account_tools;
 mod block;
 mod command;
-mod firewall;
 pub(crate) mod dpkg_lock;
+mod firewall;
 mod group;
 mod package;
 mod package_lists;

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use provision_core::model::{Fact, FirewallState, HostText, Kind, Observed, Op, Plan, ResourceId, State, Step, StepError};
+use provision_core::model::{
+    Fact, FirewallState, HostText, Kind, Observed, Op, Plan, ResourceId, State, Step, StepError,
+};
 use provision_core::plan::Undo;
 
 use super::When;

@@ -102,7 +102,10 @@ impl Scalar for PortRange {
 
     fn from_value(value: &Value) -> Result<Self, Problem> {
         match value {
-            Value::Integer(_) => Port::from_value(value).map(|Port(port)| Self { first: port, last: port }),
+            Value::Integer(_) => Port::from_value(value).map(|Port(port)| Self {
+                first: port,
+                last: port,
+            }),
             Value::String(text) => Self::from_text(text),
             other => Err(Problem::wrong_type(Self::NOUN, other)),
         }

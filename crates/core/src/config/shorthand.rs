@@ -152,7 +152,11 @@ const APT_PINS: &[Field] = &[
 
 const FIREWALL_ALLOW: &[Field] = &[
     field("port", Shape::Port, "The port that is let in."),
-    field("ports", Shape::PortRanges, "Or several, and ranges: [80, 443, \"6000-6100\"]."),
+    field(
+        "ports",
+        Shape::PortRanges,
+        "Or several, and ranges: [80, 443, \"6000-6100\"].",
+    ),
     field("protocol", Shape::Text, "\"tcp\" (default), \"udp\" or \"both\"."),
     field(
         "from",

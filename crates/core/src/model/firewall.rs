@@ -36,7 +36,10 @@ impl FirewallSpec {
         let comment = self.comment.as_ref();
         let comment = comment.map_or(String::new(), |comment| format!("\tcomment \"{comment}\"\n"));
         // The first line makes it where it is not there: what is not there cannot be deleted.
-        format!("table {name}\ndelete table {name}\ntable {name} {{\n{comment}{}}}\n", self.rules)
+        format!(
+            "table {name}\ndelete table {name}\ntable {name} {{\n{comment}{}}}\n",
+            self.rules
+        )
     }
 }
 
@@ -93,7 +96,9 @@ fn settled<'a>(lines: impl Iterator<Item = &'a str>) -> String {
         if line.starts_with("\tset ") || line.starts_with("\tmap ") || line.starts_with("\tmeter ") {
             moves = false;
         } else if let Some(flags) = inner.strip_prefix("flags ") {
-            moves = flags.split(',').any(|flag| matches!(flag.trim(), "dynamic" | "timeout"));
+            moves = flags
+                .split(',')
+                .any(|flag| matches!(flag.trim(), "dynamic" | "timeout"));
         }
         skipping |= moves && inner.starts_with("elements = {");
         if !skipping {
@@ -120,24 +125,42 @@ mod tests {
 
     #[test]
     fn a_listed_table_is_its_comment_and_what_no_traffic_changes() {
-        let Some(FirewallState::Table { comment, rules, as_wanted }) = FirewallState::listed(LISTED, LISTED) else {
+        let Some(FirewallState::Table {
+            comment,
+            rules,
+            as_wanted,
+        }) = FirewallState::listed(LISTED, LISTED)
+        else {
             panic!("no table");
         };
         assert_eq!(comment.unwrap().untrusted(), "provision abc");
         assert!(as_wanted);
         let rules = rules.untrusted();
         assert!(!rules.contains("expires") && !rules.contains("comment"), "{rules}");
-        assert!(rules.contains("elements = { 192.0.2.1 }") && rules.contains("iifname \"lo\" accept"), "{rules}");
+        assert!(
+            rules.contains("elements = { 192.0.2.1 }") && rules.contains("iifname \"lo\" accept"),
+            "{rules}"
+        );
         // What it is put back from is what it was.
-        let again = FirewallSpec { comment: None, rules: rules.to_owned() }.script();
-        assert!(again.ends_with(&format!("table inet provision {{\n{rules}}}\n")), "{again}");
+        let again = FirewallSpec {
+            comment: None,
+            rules: rules.to_owned(),
+        }
+        .script();
+        assert!(
+            again.ends_with(&format!("table inet provision {{\n{rules}}}\n")),
+            "{again}"
+        );
     }
 
     #[test]
     fn a_rule_more_or_less_is_seen_and_a_list_of_something_else_is_none() {
         let more = LISTED.replace("\t\tiifname", "\t\ttcp dport 23 accept\n\t\tiifname");
         let state = FirewallState::listed(&more, LISTED);
-        assert!(matches!(state, Some(FirewallState::Table { as_wanted: false, .. })), "{state:?}");
+        assert!(
+            matches!(state, Some(FirewallState::Table { as_wanted: false, .. })),
+            "{state:?}"
+        );
         assert_eq!(FirewallState::listed("Error: no\n", LISTED), None);
         assert_eq!(FirewallState::listed(LISTED, ""), None);
     }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, FirewallSpec, GroupSpec,
-    HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec, Spec, SwitchSpec,
-    SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
+    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, FirewallSpec,
+    GroupSpec, HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec, Spec,
+    SwitchSpec, SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.

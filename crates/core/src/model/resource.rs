@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FIREWALL_TABLE, FileSpec, FirewallSpec,
-    FirewallState, GroupSpec, GroupState, Kind, OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SecretSpec, SecretState,
-    SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec,
-    UserState,
+    FirewallState, GroupSpec, GroupState, Kind, OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec,
+    ProbeState, SecretSpec, SecretState, SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec,
+    TreeState, UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.

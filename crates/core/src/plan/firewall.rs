@@ -1,9 +1,7 @@
 //! The firewall: the declared table against the one that the kernel has. It judges no rule, and knows no other table.
 
 use super::difference::{Difference, Edit, becomes, changes};
-use crate::model::{
-    Action, Entry, FieldChange, FirewallSpec, FirewallState, HostText, Op, Reason, State, TextChange,
-};
+use crate::model::{Action, Entry, FieldChange, FirewallSpec, FirewallState, HostText, Op, Reason, State, TextChange};
 
 pub(super) fn firewall(spec: &FirewallSpec, state: &FirewallState) -> Difference {
     let load = |action, reason| Edit::new(action, reason, Op::LoadFirewall(spec.clone()));
@@ -13,7 +11,11 @@ pub(super) fn firewall(spec: &FirewallSpec, state: &FirewallState) -> Difference
             let edit = load(Action::Create, Reason::Missing).with_fields(fields);
             Difference::Edit(with_text(edit, "", &spec.rules))
         }
-        FirewallState::Table { as_wanted: true, comment, .. } if same(comment.as_ref(), spec.comment.as_deref()) => {
+        FirewallState::Table {
+            as_wanted: true,
+            comment,
+            ..
+        } if same(comment.as_ref(), spec.comment.as_deref()) => {
             Difference::Same("the kernel has the table as declared".into())
         }
         FirewallState::Table { comment, rules, .. } => {
@@ -22,7 +24,9 @@ pub(super) fn firewall(spec: &FirewallSpec, state: &FirewallState) -> Difference
                     vec![changes("rules", "changed since they were loaded", "as declared")]
                 }
                 comment => {
-                    let before = comment.clone().unwrap_or_else(|| HostText::from("not loaded by provision"));
+                    let before = comment
+                        .clone()
+                        .unwrap_or_else(|| HostText::from("not loaded by provision"));
                     vec![changes("rules", before, spec.comment.as_deref().unwrap_or("as before"))]
                 }
             };
@@ -73,7 +77,11 @@ pub(super) fn removal(entry: &Entry, state: &FirewallState) -> Option<Edit> {
             };
             let is_back = matches!(state, FirewallState::Table { comment, rules, .. }
                 if same(comment.as_ref(), before.comment.as_deref()) && rules.untrusted() == before.rules);
-            let edit = Edit::new(Action::Restore, Reason::LeftConfiguration, Op::LoadFirewall(before.clone()));
+            let edit = Edit::new(
+                Action::Restore,
+                Reason::LeftConfiguration,
+                Op::LoadFirewall(before.clone()),
+            );
             (!is_back).then(|| with_text(edit, found, &before.rules))
         }
         (Some(State::Firewall(_)), FirewallState::NoTool | FirewallState::Table { .. }) => {

@@ -8,9 +8,9 @@ use super::block;
 use super::difference::{Difference, Edit, changes};
 use super::{firewall, secret, switch, tree, unit};
 use crate::model::{
-    AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, FirewallState, GroupSpec, GroupState, HostText, OnRemoval, Op,
-    PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch, SymlinkSpec, SysctlSpec,
-    SysctlState, TreeState, UnitState, UserSpec, UserState,
+    AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, FirewallState, GroupSpec, GroupState, HostText,
+    OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch,
+    SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState, UserSpec, UserState,
 };
 
 /// A removal.

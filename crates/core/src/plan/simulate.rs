@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    BlockSpec, BlockState, CommandState, Entry, Fact, FirewallState, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState,
-    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, SecretState, Spec, State, SwitchState, SysctlState,
-    TreeState, UnitState, UnitVerb, UserState,
+    BlockSpec, BlockState, CommandState, Entry, Fact, FirewallState, GroupState, HostText, Observed, Op, Outcome,
+    Owner, PackageState, PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, SecretState, Spec, State,
+    SwitchState, SysctlState, TreeState, UnitState, UnitVerb, UserState,
 };
 
 /// What an observation finds after the plan's steps.

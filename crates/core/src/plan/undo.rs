@@ -6,10 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plan;
 use crate::model::{
     AbsPath, BlockSpec, BlockState, Connection, Desired, DirectorySpec, Entry, Fact, FileSpec, FirewallSpec,
-    FirewallState, GroupSpec, GroupState,
-    HostText, Kind, Observed, OnRemoval, Op, Origin, Outcome, PackageSpec, PackageState, PackageWant, PathState, Plan,
-    Receipt, Resource, ResourceId, Spec, State, SwitchSpec, SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitSpec,
-    UserSpec, UserState,
+    FirewallState, GroupSpec, GroupState, HostText, Kind, Observed, OnRemoval, Op, Origin, Outcome, PackageSpec,
+    PackageState, PackageWant, PathState, Plan, Receipt, Resource, ResourceId, Spec, State, SwitchSpec, SymlinkSpec,
+    SysctlSpec, SysctlState, TreeState, UnitSpec, UserSpec, UserState,
 };
 
 /// A run that is to be undone.

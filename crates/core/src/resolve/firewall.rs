@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use crate::config::{Code, Diagnostic, Network, PortRange, Span, Spanned};
 use crate::model::{
-    AbsPath, Connection, DependencyReason, DirectorySpec, FIREWALL_TABLE, FileSpec, FirewallSpec, Kind, Millis, Mode, OnChange, PackageSpec,
-    PackageWant, ResourceId, Spec, UnitName, UnitSpec,
+    AbsPath, Connection, DependencyReason, DirectorySpec, FIREWALL_TABLE, FileSpec, FirewallSpec, Kind, Millis, Mode,
+    OnChange, PackageSpec, PackageWant, ResourceId, Spec, UnitName, UnitSpec,
 };
 
 use super::declared::{Declarations, Said, Whose, twice};
@@ -177,8 +177,18 @@ pub(super) fn finish(declarations: &mut Declarations, connection: &Connection, f
 
 fn declare(spec: FirewallSpec, span: Span, declarations: &mut Declarations, found: &mut Vec<Diagnostic>) {
     let package = ResourceId::new(Kind::Package, "nftables");
-    match declarations.resources.get(&package).map(|declared| (&declared.spec, declared.span)) {
-        Some((Spec::Package(PackageSpec { want: PackageWant::Absent, .. }), absent)) => {
+    match declarations
+        .resources
+        .get(&package)
+        .map(|declared| (&declared.spec, declared.span))
+    {
+        Some((
+            Spec::Package(PackageSpec {
+                want: PackageWant::Absent,
+                ..
+            }),
+            absent,
+        )) => {
             let message = "the firewall is nftables', and the package `nftables` is declared absent";
             let diagnostic = Diagnostic::error(Code::InvalidValue, message, absent, "absent");
             found.push(diagnostic.also(span, "the firewall").help("declare one of the two"));
@@ -228,7 +238,14 @@ fn declare(spec: FirewallSpec, span: Span, declarations: &mut Declarations, foun
         let reason = DependencyReason::After;
         vec![Said { on, reason }]
     };
-    let said = [Vec::new(), after_table(), Vec::new(), Vec::new(), Vec::new(), after_table()];
+    let said = [
+        Vec::new(),
+        after_table(),
+        Vec::new(),
+        Vec::new(),
+        Vec::new(),
+        after_table(),
+    ];
     for (spec, said) in [table, kept, unit_file, directory, drop_in, unit].into_iter().zip(said) {
         declarations.declare(spec, span, said, found);
     }
@@ -253,7 +270,9 @@ fn file(path: AbsPath, text: String, validate: Option<Vec<String>>, declarations
 /// Reports a firewall that shuts out the port by which the host is reached. From where is not known here, nor what a
 /// condition of nft's comes to.
 fn reaches(draft: &Draft, otherwise: &Spanned<Otherwise>, connection: &Connection, found: &mut Vec<Diagnostic>) {
-    let Connection::Ssh { port, .. } = connection else { return };
+    let Connection::Ssh { port, .. } = connection else {
+        return;
+    };
     if draft.without_ssh || otherwise.value == Otherwise::Accept {
         return;
     }
@@ -312,8 +331,12 @@ fn lets_in(allow: &Allow) -> Vec<String> {
     let sources: Vec<String> = if allow.from.is_empty() {
         vec![String::new()]
     } else {
-        let (v4, v6): (Vec<_>, Vec<_>) = outermost(&allow.from).into_iter().partition(|from| from.address.is_ipv4());
-        let families = [("ip", v4), ("ip6", v6)].into_iter().filter(|(_, from)| !from.is_empty());
+        let (v4, v6): (Vec<_>, Vec<_>) = outermost(&allow.from)
+            .into_iter()
+            .partition(|from| from.address.is_ipv4());
+        let families = [("ip", v4), ("ip6", v6)]
+            .into_iter()
+            .filter(|(_, from)| !from.is_empty());
         families
             .map(|(family, from)| format!("{family} saddr {} ", set(from.iter().map(Network::text))))
             .collect()
@@ -322,9 +345,18 @@ fn lets_in(allow: &Allow) -> Vec<String> {
         vec![String::new()]
     } else {
         let ports = set(joined(&allow.ports).iter().map(PortRange::text));
-        allow.protocols.iter().map(|protocol| format!("{protocol} dport {ports} ")).collect()
+        allow
+            .protocols
+            .iter()
+            .map(|protocol| format!("{protocol} dport {ports} "))
+            .collect()
     };
-    let each = |source: &String| ports.iter().map(|port| format!("{interface}{source}{port}{more}")).collect::<Vec<_>>();
+    let each = |source: &String| {
+        ports
+            .iter()
+            .map(|port| format!("{interface}{source}{port}{more}"))
+            .collect::<Vec<_>>()
+    };
     sources.iter().flat_map(each).collect()
 }
 

@@ -26,7 +26,9 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let whole = match whole {
         None => None,
         Some(content) => {
-            let written = ["text", "file", "template"].into_iter().find(|key| reader.declaration.get(key).is_some());
+            let written = ["text", "file", "template"]
+                .into_iter()
+                .find(|key| reader.declaration.get(key).is_some());
             let span = reader.key(written.unwrap_or("text"));
             let Some(text) = reader.declarations.text(&content) else {
                 let message = "the rules of a firewall are text";
@@ -68,9 +70,17 @@ fn read(reader: &mut Reader<'_, '_, '_>, word: &Spanned<String>) -> Result<Spann
 /// Reports a text that could end our table, and begin another one.
 pub(in crate::resolve) fn encloses(reader: &mut Reader<'_, '_, '_>, text: &str, span: Span) -> Result<(), Reported> {
     let problem = if text.len() > BYTES {
-        Some((format!("these rules are longer than {} KiB", BYTES >> 10), "let a set be filled by what knows it"))
+        Some((
+            format!("these rules are longer than {} KiB", BYTES >> 10),
+            "let a set be filled by what knows it",
+        ))
     } else {
-        leaves(text).map(|why| (why.to_owned(), "write what stands between the braces of one table, and nothing else"))
+        leaves(text).map(|why| {
+            (
+                why.to_owned(),
+                "write what stands between the braces of one table, and nothing else",
+            )
+        })
     };
     match problem {
         None => Ok(()),
@@ -90,7 +100,11 @@ fn leaves(text: &str) -> Option<&'static str> {
         if words.starts_with("include ") || words.starts_with("include\t") {
             return Some("these rules include a file of the host's, which nobody has declared");
         }
-        if depth == 0 && ["table ", "flush ", "delete ", "destroy ", "add "].iter().any(|word| words.starts_with(word)) {
+        if depth == 0
+            && ["table ", "flush ", "delete ", "destroy ", "add "]
+                .iter()
+                .any(|word| words.starts_with(word))
+        {
             return Some("these rules give an order about whole tables");
         }
         let mut quoted = false;

@@ -59,7 +59,9 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     super::super::firewall::note(declarations);
     let whose = declarations.whose;
     let said = Spanned::new(allow, name.span);
-    declarations.firewall.allow(name.value, said, whose, reader.renderer.found);
+    declarations
+        .firewall
+        .allow(name.value, said, whose, reader.renderer.found);
     Ok(())
 }
 
