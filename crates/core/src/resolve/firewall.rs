@@ -132,17 +132,24 @@ fn join<T: PartialEq>(
 
 /// Notes down that the declaration being read has a say in all that a firewall becomes.
 pub(super) fn note(declarations: &mut Declarations) {
-    for (kind, name) in [
-        (Kind::Firewall, FIREWALL_TABLE[1]),
-        (Kind::File, FILE),
-        (Kind::File, UNIT_FILE),
-        (Kind::Directory, DROP_INS),
-        (Kind::File, DROP_IN),
-        (Kind::Unit, UNIT),
-    ] {
+    for (kind, name) in MADE {
         declarations.note(&ResourceId::new(kind, name));
     }
 }
+
+/// Whether a firewall makes this, out of what is said of it in several places.
+pub(super) fn makes(id: &ResourceId) -> bool {
+    MADE.iter().any(|(kind, name)| *kind == id.kind && *name == id.name)
+}
+
+const MADE: [(Kind, &str); 6] = [
+    (Kind::Firewall, FIREWALL_TABLE[1]),
+    (Kind::File, FILE),
+    (Kind::File, UNIT_FILE),
+    (Kind::Directory, DROP_INS),
+    (Kind::File, DROP_IN),
+    (Kind::Unit, UNIT),
+];
 
 /// Declares the firewall's resources, where there is one.
 pub(super) fn finish(declarations: &mut Declarations, connection: &Connection, found: &mut Vec<Diagnostic>) {
