@@ -188,7 +188,6 @@ fn of_a_firewall_each_counts_but_what_the_host_says_under_the_same_name() {
             .definitions
             .iter()
             .map(|definition| (definition.origin.to_string(), definition.wins))
-            .map(|(place, wins)| (place.rsplit_once(':').unwrap().0.to_owned(), wins))
             .collect();
         counts.sort();
         let told: Vec<_> = counts.iter().map(|(place, wins)| (place.as_str(), *wins)).collect();
