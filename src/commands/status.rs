@@ -92,6 +92,7 @@ fn units(desired: &Desired) -> Vec<UnitName> {
             | Spec::Switch(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)
+            | Spec::Firewall(_)
             | Spec::Secret(_)
             | Spec::Command(_)
             | Spec::Probe(_) => None,

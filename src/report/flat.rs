@@ -64,6 +64,9 @@ pub fn flat_with(desired: &Desired, placed: &Placed) -> String {
         }
         let mut keys = attributes(desired, placed, resource);
         let mut name = format!("{}.{}", id.kind.table(), quoted(&literal(&id.name)));
+        if id.kind == Kind::Firewall {
+            id.kind.table().clone_into(&mut name);
+        }
         if keeper(desired, resource).is_some_and(|file| file.name == HOSTNAME) {
             // The kernel's name of the host is kept in a file of its own, and has a table of its own.
             keys.retain(|key, _| matches!(key.as_str(), "value" | "on_removal"));
@@ -171,6 +174,10 @@ fn attributes(desired: &Desired, placed: &Placed, resource: &Resource) -> Map<St
             }
         }
     }
+    if matches!(&resource.spec, Spec::Firewall(_)) {
+        // What is written out is all of it.
+        written.remove("rules");
+    }
     if matches!(&resource.spec, Spec::File(file) if file.private) {
         // To say that it is no secret would be to let it be shown.
         written.remove("sensitive");
@@ -182,6 +189,7 @@ fn attributes(desired: &Desired, placed: &Placed, resource: &Resource) -> Map<St
             let (key, value) = content(desired, placed, &file.content, !file.is_shown());
             put(key, value);
         }
+        Spec::Firewall(firewall) => put("text", json!(firewall.rules)),
         Spec::Package(package) => put("version", version(&json!(package.want))),
         Spec::Sysctl(_) => put("file", json!(keeper(desired, resource).map(|file| &file.name))),
         Spec::Command(command) => {

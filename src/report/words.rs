@@ -193,6 +193,8 @@ pub fn op(op: &Op) -> String {
         Op::RemoveTree { path } => format!("remove {path} and its versions"),
         Op::Turn(spec) => turn(spec),
         Op::SetSysctl(spec) => format!("set {} = {}", spec.key, spec.value),
+        Op::LoadFirewall(_) => "check and load the firewall".to_owned(),
+        Op::RemoveFirewall => "take the firewall away".to_owned(),
         Op::Secrets {
             deliver, keep, remove, ..
         } => secrets(deliver.keys(), keep.keys(), remove.iter()),
@@ -248,6 +250,8 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::RemoveTree { .. }
         | Op::Turn(_)
         | Op::SetSysctl(_)
+        | Op::LoadFirewall(_)
+        | Op::RemoveFirewall
         | Op::Secrets { .. }
         | Op::DaemonReload
         | Op::CreateGroup(_)

@@ -149,6 +149,7 @@ const fn is_kept(kind: Kind) -> bool {
         | Kind::KernelModule
         | Kind::Symlink
         | Kind::Sysctl
+        | Kind::Firewall
         | Kind::Secret
         | Kind::Unit => true,
     }

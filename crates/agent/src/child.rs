@@ -78,7 +78,7 @@ impl Invocation {
         self
     }
 
-    /// Gives it a few bytes on standard input, which nobody else can read: no more than a pipe holds (4 KiB).
+    /// Gives it bytes on standard input, which nobody else can read.
     pub(crate) fn input(mut self, bytes: Vec<u8>) -> Self {
         self.input = bytes;
         self
@@ -164,12 +164,11 @@ fn spawn(invocation: &Invocation) -> Result<(Child, PipeReader), ChildError> {
         source,
     };
     let (pipe, writer) = io::pipe().map_err(start_error)?;
-    let input = if invocation.input.is_empty() {
-        Stdio::null()
+    let (input, feed) = if invocation.input.is_empty() {
+        (Stdio::null(), None)
     } else {
-        let (reader, mut writer) = io::pipe().map_err(start_error)?;
-        writer.write_all(&invocation.input).map_err(start_error)?;
-        reader.into()
+        let (reader, writer) = io::pipe().map_err(start_error)?;
+        (reader.into(), Some(writer))
     };
     let mut command = Command::new(&invocation.program);
     command
@@ -188,6 +187,11 @@ fn spawn(invocation: &Invocation) -> Result<(Child, PipeReader), ChildError> {
     let child = command.spawn().map_err(start_error)?;
     // The command holds the pipe's writing end; as long as it does, the end of the output is not seen.
     drop(command);
+    if let Some(mut writer) = feed {
+        // A pipe holds less than some are given. Who does not read to the end, or is killed, is written to no more.
+        let input = invocation.input.clone();
+        std::thread::spawn(move || writer.write_all(&input));
+    }
     Ok((child, pipe))
 }
 

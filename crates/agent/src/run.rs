@@ -433,6 +433,8 @@ fn sweep(layout: &Layout, plan: &Plan) {
         | Op::RemoveTree { .. }
         | Op::Turn(_)
         | Op::SetSysctl(_)
+        | Op::LoadFirewall(_)
+        | Op::RemoveFirewall
         | Op::Secrets { .. }
         | Op::DaemonReload
         | Op::AtBoot { .. }

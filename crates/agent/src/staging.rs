@@ -251,6 +251,8 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::RemoveTree { .. }
             | Op::Turn(_)
             | Op::SetSysctl(_)
+            | Op::LoadFirewall(_)
+            | Op::RemoveFirewall
             | Op::Secrets { .. }
             | Op::DaemonReload
             | Op::AtBoot { .. }

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use provision_core::model::{
-    BlockState, CommandState, GroupState, HostText, PackageState, PathState, ProbeState, SecretState, State,
-    SwitchState, SysctlState, TreeState, UnitState, UserState,
+    BlockState, CommandState, FirewallState, GroupState, HostText, PackageState, PathState, ProbeState, SecretState,
+    State, SwitchState, SysctlState, TreeState, UnitState, UserState,
 };
 
 /// An error and all its causes in one line.
@@ -61,6 +61,14 @@ pub(crate) fn found(state: &State) -> HostText {
         State::Switch(SwitchState { on }) => format!("it is {}", if *on { "on" } else { "off" }),
         State::Sysctl(SysctlState::NoSuchKey) => "this kernel has no such key".to_owned(),
         State::Sysctl(SysctlState::Live(value)) => format!("it is {:?}", value.untrusted()),
+        State::Firewall(FirewallState::NoTool) => "the host has no nft to ask with".to_owned(),
+        State::Firewall(FirewallState::Absent) => "the kernel has no such table".to_owned(),
+        State::Firewall(FirewallState::Table { comment, .. }) => format!(
+            "the kernel has the table{}, with other rules",
+            comment
+                .as_ref()
+                .map_or(String::new(), |comment| format!(" {:?}", comment.untrusted()))
+        ),
         State::Secret(SecretState::Absent { .. }) => "it is not in memory".to_owned(),
         State::Secret(SecretState::Delivered {
             version,

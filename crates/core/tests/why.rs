@@ -175,3 +175,29 @@ fn a_clash_can_be_asked_about() {
     assert_eq!(why.steps[0].definitions.len(), 3);
     assert!(why.steps[0].definitions.iter().all(|definition| !definition.wins));
 }
+
+#[test]
+fn of_a_firewall_each_counts_but_what_the_host_says_under_the_same_name() {
+    let host = "[host]\ntags = [\"edge\"]\n[firewall]\ndefault = \"drop\"\n[firewall.allow.ssh]\nport = 22\n";
+    let group =
+        "[firewall]\ndefault = \"reject\"\n[firewall.allow.metrics]\nport = 9100\n[firewall.allow.ssh]\nport = 2222\n";
+    let files = [("hosts/a.toml", host), ("groups/edge.toml", group)];
+    for path in ["firewall:provision", "file:/etc/nftables-provision.nft"] {
+        let why = asked_of(&files, "a", path).why.unwrap();
+        let mut counts: Vec<_> = why.steps[0]
+            .definitions
+            .iter()
+            .map(|definition| (definition.origin.to_string(), definition.wins))
+            .collect();
+        counts.sort();
+        let told: Vec<_> = counts.iter().map(|(place, wins)| (place.as_str(), *wins)).collect();
+        let wanted = [
+            ("groups/edge.toml:1", false),
+            ("groups/edge.toml:3", true),
+            ("groups/edge.toml:5", false),
+            ("hosts/a.toml:3", true),
+            ("hosts/a.toml:5", true),
+        ];
+        assert_eq!(told, wanted, "{path}");
+    }
+}

@@ -644,6 +644,17 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
         )],
     ),
     (
+        Code::LocksOut,
+        &[(
+            "hosts/web-1.toml",
+            b"[host]\naddress = \"192.0.2.1\"\n\n[firewall]\ndefault = \"drop\"\n\n[firewall.allow.web]\nports = [80, 443]\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[host]\naddress = \"192.0.2.1\"\n\n[firewall]\ndefault = \"drop\"\n\n[firewall.allow.ssh]\nport = 22\nfrom = [\"203.0.113.0/24\"]\n\n[firewall.allow.web]\nports = [80, 443]\n",
+        )],
+    ),
+    (
         Code::UnusedSecret,
         &[("hosts/web-1.toml", b"[secrets.token]\n")],
         &[(

@@ -1,6 +1,6 @@
 //! The schema of resources' tables, made from the language's table of fields.
 
-use provision_core::config::{Shape, Sort, fields, short_form};
+use provision_core::config::{Shape, Shorthand, Sort, fields, short_form};
 use provision_core::model::{Kind, OnRemoval};
 use serde_json::{Value, json};
 
@@ -8,7 +8,19 @@ use super::{about, integer, list_of, or_template, table, text, text_or_template}
 
 /// The table of each sort.
 pub(super) fn tables() -> impl Iterator<Item = (String, Value)> {
-    Sort::all().map(|sort| (sort.table().to_owned(), resources(sort)))
+    let own = |sort: &Sort| !sort.table().contains('.');
+    Sort::all().filter(own).map(|sort| match sort {
+        Sort::Kind(Kind::Firewall) => (sort.table().to_owned(), firewall()),
+        _ => (sort.table().to_owned(), resources(sort)),
+    })
+}
+
+/// The one firewall, with what it lets in.
+fn firewall() -> Value {
+    let own = fields(Sort::Kind(Kind::Firewall)).iter();
+    let own = own.map(|field| (field.name, about(shape(field.shape), field.doc)));
+    let allow = resources(Sort::Shorthand(Shorthand::FirewallAllow));
+    table(one(Kind::Firewall), own.chain([("allow", allow)]).collect(), &[])
 }
 
 fn resources(sort: Sort) -> Value {
@@ -52,6 +64,7 @@ const fn all(kind: Kind) -> &'static str {
         Kind::KernelModule => "Kernel modules, loaded now and at each boot: br_netfilter = true.",
         Kind::Secret => "Secrets, by name: where each value is kept, and whose file it becomes in the host's memory.",
         Kind::Sysctl => "Kernel parameters, by key in quotes: \"net.ipv4.ip_forward\" = 1.",
+        Kind::Firewall => "What may come in: one table of nftables, which the kernel has now and after each boot.",
         Kind::Command => "Commands with a guard that says when there is nothing to do, by a name of your own.",
         Kind::Unit => "systemd units, by full name in quotes: [units.\"nginx.service\"].",
         Kind::Probe => "Health checks, by a name of your own; an apply waits until they pass.",
@@ -73,6 +86,7 @@ const fn one(kind: Kind) -> &'static str {
         Kind::Linger => "A lingering user.",
         Kind::KernelModule => "A kernel module.",
         Kind::Sysctl => "A kernel parameter.",
+        Kind::Firewall => "The firewall: what happens to what nothing lets in, and what is let in.",
         Kind::Secret => {
             "A secret; where it is kept is `aws`, `age`, `command` or `env`, and else the project's own store."
         }
@@ -109,6 +123,9 @@ fn shape(shape: Shape) -> Value {
         Shape::Users => or_template(list_of(text_or_template("^[A-Za-z_]"))),
         Shape::Units => or_template(list_of(text_or_template(r"^[^-].*\.[a-z]+$"))),
         Shape::PublicKeys => or_template(list_of(text())),
+        Shape::Interface => text_or_template("^[A-Za-z0-9_.:@-]{1,15}[*]?$"),
+        Shape::PortRanges => or_template(list_of(json!({ "type": ["integer", "string"] }))),
+        Shape::Networks => or_template(list_of(text_or_template("^[0-9a-fA-F:.]+(/[0-9]+)?$"))),
         Shape::Ids => {
             let kinds = Kind::ALL.map(Kind::name).join("|");
             or_template(list_of(text_or_template(&format!("^({kinds}):."))))

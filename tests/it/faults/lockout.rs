@@ -33,12 +33,12 @@ cat /proc/sys/net/ipv4/ip_local_port_range";
 #[track_caller]
 fn assert_disarmed(lab: &Lab) {
     let left = lab.on_host(
-        "ls -d /etc/systemd/system/*/provision-* /etc/systemd/system/provision-* /var/lib/provision/armed.json \
+        "ls -d /etc/systemd/system/*/provision-recover.service /etc/systemd/system/provision-recover.service /var/lib/provision/armed.json \
          /var/lib/provision/runs/*/kept 2>/dev/null || true",
     );
     assert_eq!(left, "");
     until("nobody watches any more", || {
-        lab.on_host("systemctl list-units --no-legend 'provision-*' || true")
+        lab.on_host("systemctl list-units --no-legend 'provision-apply-*' 'provision-watch-*' provision-recover.service || true")
             .is_empty()
     });
     assert_no_leftovers(lab);
@@ -286,5 +286,45 @@ fn one_who_confirms_and_the_deadline_never_disagree() {
         }
     }
     assert!(stayed > 0 && undone > 0, "{stayed} stayed and {undone} were undone");
+    assert_disarmed(&lab);
+}
+
+#[test]
+fn a_firewall_that_drops_who_applies_it_is_taken_away_by_the_host_alone() {
+    let mut lab = Lab::new();
+    // It lets the port in, so nothing is wrong with it that could be seen before; but not from here.
+    let firewall = |from: &str| {
+        format!("[firewall]\ndefault = \"drop\"\n[firewall.allow.ssh]\nport = 22\nfrom = [\"{from}\", \"192.0.2.1\"]\n")
+    };
+    let table = "nft list table inet provision 2>&1; dpkg-query -W -f '${Status}' nftables; \
+                 ls -1 /etc/nftables-provision.nft /etc/systemd/system/sysinit.target.wants 2>&1; true";
+    let before = lab.on_host(DIGEST);
+    let bare = lab.on_host("ls -1 /etc/systemd/system/sysinit.target.wants 2>&1; true");
+    let cut = is_undone(&lab, &firewall("192.0.2.2"), &before);
+    // A try that nobody answers is still under way then.
+    assert!(cut.stdout.contains("was not confirmed"), "{}", cut.told());
+    lab.on_host("! ls /etc/nftables-provision.nft /etc/systemd/system/provision-firewall.service 2>/dev/null");
+    assert_eq!(
+        lab.on_host("ls -1 /etc/systemd/system/sysinit.target.wants 2>&1; true"),
+        bare
+    );
+
+    // One that lets us in comes back as it was, from the one that does not.
+    lab.converge(&firewall("10.0.0.0/8"));
+    let open = lab.on_host(table);
+    assert!(open.contains("10.0.0.0/8"), "{open}");
+    is_undone(&lab, &firewall("192.0.2.2"), &before);
+    assert_eq!(lab.on_host(table), open);
+
+    // The power goes before the host could undo it: it comes up with the old one.
+    lab.declare(&firewall("192.0.2.2"));
+    let running = start(&lab, &["apply", "--yes", "--confirm-within", "1h", "--timeout", "5s"]);
+    until("it waits", || phase(&lab) == Some(RunPhase::Unconfirmed));
+    lab.host.power_cut().unwrap();
+    running.signal("KILL");
+    lab.host.boot().unwrap();
+    lab.host.wait_ready(PATIENCE).unwrap();
+    assert_eq!(phase(&lab), Some(RunPhase::RolledBack));
+    assert_eq!(lab.on_host(table), open);
     assert_disarmed(&lab);
 }

@@ -7,6 +7,7 @@ mod converged;
 mod dependencies;
 mod directory;
 mod file;
+mod firewall;
 mod going_back;
 mod package;
 mod probe;

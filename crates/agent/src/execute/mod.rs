@@ -5,6 +5,7 @@ mod account_tools;
 mod block;
 mod command;
 pub(crate) mod dpkg_lock;
+mod firewall;
 mod group;
 mod package;
 mod package_lists;
@@ -158,6 +159,8 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
         Op::RemoveTree { path } => tree::remove(path),
         Op::Turn(spec) => switch::turn(spec, progress),
         Op::SetSysctl(spec) => sysctl::set(spec),
+        Op::LoadFirewall(spec) => firewall::load(spec, progress),
+        Op::RemoveFirewall => firewall::remove(progress),
         Op::Secrets {
             directory,
             deliver,

@@ -164,7 +164,7 @@ fn boot_unit(program: &Path) -> Result<(), ArmError> {
          RequiresMountsFor=/var/lib/provision\n\
          After=local-fs.target systemd-remount-fs.service\n\
          Before=sysinit.target network-pre.target systemd-sysctl.service systemd-networkd.service networking.service \
-         nftables.service netfilter-persistent.service ufw.service ssh.service ssh.socket sshd.service shutdown.target\n\
+         nftables.service provision-firewall.service netfilter-persistent.service ufw.service ssh.service ssh.socket sshd.service shutdown.target\n\
          Conflicts=shutdown.target\n\
          [Service]\n\
          Type=oneshot\n\

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-use provision_core::model::{Fact, HostText, Kind, Observed, Op, Plan, ResourceId, State, Step, StepError};
+use provision_core::model::{
+    Fact, FirewallState, HostText, Kind, Observed, Op, Plan, ResourceId, State, Step, StepError,
+};
 use provision_core::plan::Undo;
 
 use super::When;
@@ -23,13 +25,17 @@ pub(super) fn undo(layout: &Layout, run: &Undo<'_>, when: When) -> (NotUndone, b
     let access = run.access();
     let mut failed = NotUndone::new();
     let mut later = false;
+    let mut put_off = BTreeSet::new();
     // What logging in depends on, and only then the rest: it may take long, or wait for ever.
     for only_access in [true, false] {
         let again = std::mem::take(&mut failed);
-        let back = plan(run, |id| access.contains(id) == only_access || again.contains_key(id));
+        let back = plan(run, |id| {
+            access.contains(id) == only_access || again.contains_key(id) || put_off.contains(id)
+        });
         for step in &back.steps {
             if matches!(step.op, Op::Packages { .. }) && (only_access || when == When::Boot) {
                 later |= !only_access;
+                put_off.extend(meant(step));
                 continue;
             }
             let work = Work {
@@ -119,6 +125,8 @@ fn is_back(was: &State, now: &State, when: When) -> bool {
             let same = was.enabled == now.enabled && (when == When::Boot || was.is_up() == now.is_up());
             missing || same
         }
+        // Without `nft` nobody can ask; with it, there is no table.
+        (State::Firewall(FirewallState::NoTool), State::Firewall(FirewallState::Absent)) => true,
         _ => was.fingerprint() == now.fingerprint(),
     }
 }

@@ -4,6 +4,7 @@
 mod block;
 mod command;
 mod facts;
+mod firewall;
 mod group;
 mod http;
 mod package;
@@ -86,7 +87,7 @@ enum Turn {
 
 fn turn(spec: &Spec) -> Turn {
     match spec {
-        Spec::Command(_) | Spec::Tree(_) => Turn::Beside,
+        Spec::Command(_) | Spec::Tree(_) | Spec::Firewall(_) => Turn::Beside,
         Spec::Probe(probe) => match probe.check {
             Check::Http { .. } | Check::Tcp { .. } => Turn::Beside,
             Check::Unit { .. } => Turn::Last,
@@ -138,6 +139,7 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
             .map(State::Tree),
         Spec::Switch(spec) => switch::observe(spec, || sources.packages().is_held(&spec.name)).map(State::Switch),
         Spec::Sysctl(spec) => sysctl::observe(&spec.key).map(State::Sysctl),
+        Spec::Firewall(spec) => firewall::observe(spec).map(State::Firewall),
         Spec::Secret(spec) => sources
             .accounts()
             .and_then(|all| secret::observe(spec, sources.secrets(&spec.directory)?, all))

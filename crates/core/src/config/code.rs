@@ -176,6 +176,10 @@ codes! {
     BoundFile "E0531" "a single file that is bound into a service"
         "Files are replaced whole, by a new file under the old name, so that nobody ever reads half of one. A file that is bound by itself \
          into a service or container is the old one for as long as that runs. Bind the directory that it is in."
+    LocksOut "E0540" "a firewall that shuts out the way in"
+        "Nothing that the firewall lets in is the SSH port by which the host is reached, so its first apply would cut the host off: the host \
+         would undo it by itself, and nothing would have come of it. Let the port in, from the networks that you come from, or say \
+         `without_ssh = true` where something that is not judged lets you in: a `match` alone, or a VPN's own rules."
     TwoMachines "E0601" "a host with two cloud servers"
         "A host runs on one machine: on Hetzner or on AWS."
     Deprecated "W0701" "an option that its module is about to drop"

@@ -241,6 +241,39 @@ const SYSCTL: &[Field] = &[
     WHEN,
     EACH,
 ];
+const FIREWALL: &[Field] = &[
+    field(
+        "default",
+        Shape::Text,
+        "What happens to what comes in and nothing lets in: \"drop\", \"reject\" (and say so) or \"accept\".",
+    ),
+    field(
+        "rules",
+        Shape::Text,
+        "More of the table, in the language of nft(8): chains and sets beside the chain that lets in.",
+    ),
+    field(
+        "text",
+        Shape::Text,
+        "Or all that is in the table, in the language of nft(8), a template.",
+    ),
+    field(
+        "file",
+        Shape::LocalPath,
+        "Or all that is in the table is this file below files/, as it is.",
+    ),
+    field(
+        "template",
+        Shape::LocalPath,
+        "Or all that is in the table is this file below files/, rendered as a template.",
+    ),
+    field(
+        "without_ssh",
+        Shape::Bool,
+        "That nothing here lets in the SSH port by which the host is reached is meant: the way in is another. False by default.",
+    ),
+    WHEN,
+];
 const UNITS: &[Field] = &[
     TEXT,
     FILE,
@@ -466,6 +499,7 @@ pub(super) const fn fields_of(kind: Kind) -> &'static [Field] {
         Kind::Linger => LINGER,
         Kind::KernelModule => KERNEL_MODULES,
         Kind::Sysctl => SYSCTL,
+        Kind::Firewall => FIREWALL,
         Kind::Secret => SECRETS,
         Kind::Unit => UNITS,
         Kind::User => USERS,

@@ -43,7 +43,7 @@ impl HostGroup {
     /// Reads a group's document.
     pub fn read(tag: String, file: String, source: SourceId, document: &Table, found: &mut Vec<Diagnostic>) -> Self {
         let before = found.len();
-        let tables = super::sort::Sort::all().map(super::sort::Sort::table);
+        let tables = super::sort::tables();
         let known: Vec<_> = KEYS.into_iter().chain(tables).collect();
         decode::only(document, &known, "a group", found);
         let mut group = Self {

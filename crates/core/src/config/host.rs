@@ -80,7 +80,7 @@ impl Host {
     /// Reads a host file's document.
     pub fn read(name: HostName, file: String, document: &Table, found: &mut Vec<Diagnostic>) -> Self {
         let before = found.len();
-        let tables = super::sort::Sort::all().map(super::sort::Sort::table);
+        let tables = super::sort::tables();
         let known: Vec<_> = KEYS.into_iter().chain(tables).collect();
         decode::only(document, &known, "a host file", found);
         let empty = Table::default();

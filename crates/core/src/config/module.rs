@@ -88,7 +88,7 @@ impl Module {
     /// Reads a module's document.
     pub fn read(name: String, file: String, document: &Table, found: &mut Vec<Diagnostic>) -> Self {
         let before = found.len();
-        let tables = super::sort::Sort::all().map(super::sort::Sort::table);
+        let tables = super::sort::tables();
         let known: Vec<_> = KEYS.into_iter().chain(tables).collect();
         decode::only(document, &known, "a module", found);
         let mut module = Self {

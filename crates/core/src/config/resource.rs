@@ -1,7 +1,7 @@
 //! Declarations of resources as they are written, in host files and in modules alike. Defaults and templates are
 //! left to [`crate::resolve`].
 
-use crate::model::Kind;
+use crate::model::{FIREWALL_TABLE, Kind};
 
 use super::code::Code;
 use super::decode;
@@ -52,6 +52,7 @@ enum Rule {
 }
 
 const CONTENT: &[&str] = &["text", "file", "template"];
+const WHOLE: &[&str] = &["default", "text", "file", "template"];
 const GUARD: &[&str] = &["creates", "unless"];
 const CHECK: &[&str] = &["http", "tcp", "unit"];
 
@@ -84,6 +85,7 @@ const fn rules(sort: Sort) -> &'static [Rule] {
                 Rule::OnlyWith("after_rotation", "paths"),
             ],
             Shorthand::AptRepository => &[Rule::Needs("url"), Rule::Needs("suites"), Rule::Needs("key")],
+            Shorthand::FirewallAllow => &[Rule::AtMostOne(&["port", "ports"])],
             Shorthand::AptPin => &[Rule::Needs("packages"), Rule::Needs("pin"), Rule::Needs("priority")],
         },
     }
@@ -99,6 +101,10 @@ const fn rules_of(kind: Kind) -> &'static [Rule] {
         Kind::Npm => &[Rule::Needs("manifest"), Rule::Needs("lock")],
         Kind::Hold | Kind::Linger | Kind::KernelModule => &[Rule::Needs("on")],
         Kind::Sysctl => &[Rule::Needs("value")],
+        Kind::Firewall => &[
+            Rule::ExactlyOne(WHOLE, "default = \"drop\""),
+            Rule::OnlyWith("rules", "default"),
+        ],
         Kind::Secret => &[
             Rule::AtMostOne(&["aws", "age", "command", "env", "text", "template"]),
             Rule::OnlyWith("stage", "aws"),
@@ -122,9 +128,13 @@ const fn rules_of(kind: Kind) -> &'static [Rule] {
 pub(super) fn declarations(document: &Table, found: &mut Vec<Diagnostic>) -> Vec<Declaration> {
     let mut declarations = Vec::new();
     for sort in Sort::all() {
-        let Some(entry) = document.get(sort.table()) else {
+        let Some(entry) = of_sort(document, sort) else {
             continue;
         };
+        if let (Sort::Kind(Kind::Firewall), Value::Table(table)) = (sort, &entry.node.value) {
+            declarations.extend(firewall(entry, table, found));
+            continue;
+        }
         match &entry.node.value {
             Value::Table(table) => {
                 declarations.extend(table.entries.iter().filter_map(|entry| declaration(sort, entry, found)));
@@ -146,6 +156,36 @@ pub(super) fn declarations(document: &Table, found: &mut Vec<Diagnostic>) -> Vec
     declarations
 }
 
+/// The table of a sort; that of what a firewall lets in is in the firewall's.
+fn of_sort(document: &Table, sort: Sort) -> Option<&Entry> {
+    let mut names = sort.table().split('.');
+    let mut entry = document.get(names.next()?)?;
+    for name in names {
+        let Value::Table(table) = &entry.node.value else {
+            return None;
+        };
+        entry = table.get(name)?;
+    }
+    Some(entry)
+}
+
+/// The firewall: the table itself is the one resource of its kind, but for what is let in. Where it says only that, it is
+/// not one yet.
+fn firewall(entry: &Entry, table: &Table, found: &mut Vec<Diagnostic>) -> Option<Declaration> {
+    let sort = Sort::Kind(Kind::Firewall);
+    let allow = Shorthand::FirewallAllow.table().rsplit('.').next().unwrap_or_default();
+    let own = |entry: &&Entry| entry.key.value != allow;
+    let own: Vec<Entry> = table.entries.iter().filter(own).cloned().collect();
+    let own = Table { entries: own };
+    if own.entries.is_empty() && table.get(allow).is_some() {
+        return None;
+    }
+    let name = Spanned::new(FIREWALL_TABLE[1].to_owned(), entry.key.span);
+    check_rules(sort, &name, &own, found);
+    let fields = fields(sort, &own, found);
+    Some(Declaration { sort, name, fields })
+}
+
 const fn example_name(sort: Sort) -> &'static str {
     let kind = match sort {
         Sort::Kind(kind) => kind,
@@ -158,6 +198,7 @@ const fn example_name(sort: Sort) -> &'static str {
         Kind::Unit => "\"example.service\"",
         Kind::Archive | Kind::Npm => "\"/opt/example\"",
         Kind::Hold | Kind::Linger | Kind::KernelModule | Kind::Secret => "example",
+        Kind::Firewall => "default",
         Kind::Package | Kind::User | Kind::Group | Kind::Command | Kind::Probe => "example",
     }
 }
@@ -177,6 +218,7 @@ pub const fn noun(kind: Kind) -> &'static str {
         Kind::Linger => "a lingering user",
         Kind::KernelModule => "a kernel module",
         Kind::Sysctl => "a kernel parameter",
+        Kind::Firewall => "the firewall",
         Kind::Secret => "a secret",
         Kind::Unit => "a unit",
         Kind::User => "a user",

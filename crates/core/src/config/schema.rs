@@ -4,6 +4,7 @@
 use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, OnRemoval, ResourceId, UnitName};
 
 use super::fields::fields_of;
+use super::network::{Interface, Network, PortRange};
 use super::scalar::{Port, Problem, Scalar, is_template};
 use super::sort::Sort;
 use super::source::Span;
@@ -56,6 +57,11 @@ pub enum Shape {
     Users,
     Units,
     PublicKeys,
+    Interface,
+    /// A list of ports and ranges of them.
+    PortRanges,
+    /// A list of addresses and networks.
+    Networks,
     Ids,
     /// A table of texts.
     TextTable,
@@ -92,6 +98,7 @@ pub const fn short_form(sort: Sort) -> Option<&'static str> {
         | Kind::Archive
         | Kind::Npm
         | Kind::Unit
+        | Kind::Firewall
         | Kind::Secret
         | Kind::User
         | Kind::Group
@@ -116,6 +123,8 @@ pub fn check_name(sort: Sort, name: &str) -> Result<(), Problem> {
         Kind::Linger => UserName::from_text(name).map(drop),
         Kind::KernelModule => PlainName::from_text(name).map(drop),
         Kind::Sysctl => SysctlKey::from_text(name).map(drop),
+        // It is not written: there is one.
+        Kind::Firewall => Ok(()),
         Kind::Secret => SecretName::from_text(name).map(drop),
         Kind::Unit => UnitName::from_text(name).map(drop),
         Kind::User | Kind::Group => NewUserName::from_text(name).map(drop),
@@ -155,6 +164,9 @@ impl Shape {
             Self::Users => items::<UserName>(node, found),
             Self::Units => items::<UnitName>(node, found),
             Self::PublicKeys => items::<PublicKey>(node, found),
+            Self::Interface => literal::<Interface>(node),
+            Self::PortRanges => items::<PortRange>(node, found),
+            Self::Networks => items::<Network>(node, found),
             Self::Ids => items::<ResourceId>(node, found),
             Self::Arguments => match &node.value {
                 Value::Array(list) if list.is_empty() => {

@@ -24,6 +24,8 @@ pub enum Shorthand {
     AptRepository,
     /// Which version of a package is preferred.
     AptPin,
+    /// Something that the firewall lets in.
+    FirewallAllow,
 }
 
 const SYSTEM: &[Field] = &[field("value", Shape::Text, "The value."), ON_REMOVAL, WHEN];
@@ -148,9 +150,36 @@ const APT_PINS: &[Field] = &[
     EACH,
 ];
 
+const FIREWALL_ALLOW: &[Field] = &[
+    field("port", Shape::Port, "The port that is let in."),
+    field(
+        "ports",
+        Shape::PortRanges,
+        "Or several, and ranges: [80, 443, \"6000-6100\"].",
+    ),
+    field("protocol", Shape::Text, "\"tcp\" (default), \"udp\" or \"both\"."),
+    field(
+        "from",
+        Shape::Networks,
+        "The addresses and networks that it is let in from; not said: from anywhere.",
+    ),
+    field(
+        "interface",
+        Shape::Interface,
+        "The interface that it is let in through, \"*\" at its end stands for any rest; not said: through any.",
+    ),
+    field(
+        "match",
+        Shape::Text,
+        "What else must hold, in the language of nft(8): \"ip daddr 224.0.0.251\", \"limit rate 5/second\".",
+    ),
+    WHEN,
+    EACH,
+];
+
 impl Shorthand {
     /// Every shorthand.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::System,
         Self::Timer,
         Self::Mount,
@@ -158,6 +187,7 @@ impl Shorthand {
         Self::Logrotate,
         Self::AptRepository,
         Self::AptPin,
+        Self::FirewallAllow,
     ];
 
     /// Its name where one is meant.
@@ -187,6 +217,7 @@ impl Shorthand {
             Self::Logrotate => ("logrotate", "logrotate", "a log rotation"),
             Self::AptRepository => ("apt-repository", "apt_repositories", "an apt repository"),
             Self::AptPin => ("apt-pin", "apt_pins", "an apt pin"),
+            Self::FirewallAllow => ("firewall.allow", "firewall.allow", "something that a firewall lets in"),
         }
     }
 
@@ -218,6 +249,10 @@ impl Shorthand {
                 "Repositories of packages, by a name of your own; packages are installed after them.",
                 "A repository of packages.",
             ),
+            Self::FirewallAllow => (
+                "What the firewall lets in, by a name of your own.",
+                "What is let in: of these ports, from these networks, through this interface; of what is not said, all.",
+            ),
             Self::AptPin => (
                 "Which versions of packages are preferred, by a name of your own.",
                 "A preference for some version of packages.",
@@ -236,6 +271,7 @@ impl Shorthand {
             Self::Logrotate => LOGROTATE,
             Self::AptRepository => APT_REPOSITORIES,
             Self::AptPin => APT_PINS,
+            Self::FirewallAllow => FIREWALL_ALLOW,
         }
     }
 
@@ -244,7 +280,13 @@ impl Shorthand {
     pub const fn short_form(self) -> Option<&'static str> {
         match self {
             Self::System => Some("value"),
-            Self::Timer | Self::Mount | Self::Sudoers | Self::Logrotate | Self::AptRepository | Self::AptPin => None,
+            Self::Timer
+            | Self::Mount
+            | Self::Sudoers
+            | Self::Logrotate
+            | Self::AptRepository
+            | Self::AptPin
+            | Self::FirewallAllow => None,
         }
     }
 
@@ -253,7 +295,12 @@ impl Shorthand {
         match self {
             Self::System => "hostname",
             Self::Mount => "\"/srv/data\"",
-            Self::Timer | Self::Sudoers | Self::Logrotate | Self::AptRepository | Self::AptPin => "example",
+            Self::Timer
+            | Self::Sudoers
+            | Self::Logrotate
+            | Self::AptRepository
+            | Self::AptPin
+            | Self::FirewallAllow => "example",
         }
     }
 
@@ -268,7 +315,7 @@ impl Shorthand {
                 ),
             },
             Self::Mount => AbsPath::from_text(name).map(drop),
-            Self::Timer => Label::from_text(name).map(drop),
+            Self::Timer | Self::FirewallAllow => Label::from_text(name).map(drop),
             Self::Sudoers | Self::Logrotate | Self::AptRepository | Self::AptPin => {
                 PlainName::from_text(name).map(drop)
             }

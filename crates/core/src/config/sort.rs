@@ -14,6 +14,11 @@ pub enum Sort {
     Shorthand(Shorthand),
 }
 
+/// The tables of resources that stand at the top of a file; one stands in another's.
+pub(super) fn tables() -> impl Iterator<Item = &'static str> {
+    Sort::all().map(Sort::table).filter(|table| !table.contains('.'))
+}
+
 impl Sort {
     /// Every sort.
     pub fn all() -> impl Iterator<Item = Self> {

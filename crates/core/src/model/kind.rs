@@ -35,6 +35,8 @@ pub enum Kind {
     KernelModule,
     /// A kernel parameter's live value.
     Sysctl,
+    /// The firewall.
+    Firewall,
     /// A secret, as a file in memory.
     Secret,
     /// A command with a guard.
@@ -47,7 +49,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Group,
         Self::User,
         Self::Package,
@@ -61,6 +63,7 @@ impl Kind {
         Self::Linger,
         Self::KernelModule,
         Self::Sysctl,
+        Self::Firewall,
         Self::Secret,
         Self::Command,
         Self::Unit,
@@ -94,6 +97,7 @@ impl Kind {
             | Self::Linger
             | Self::KernelModule
             | Self::Sysctl
+            | Self::Firewall
             | Self::Secret
             | Self::Command
             | Self::Unit
@@ -116,6 +120,7 @@ impl Kind {
             Self::Linger => ("linger", "linger"),
             Self::KernelModule => ("kernel-module", "kernel_modules"),
             Self::Sysctl => ("sysctl", "sysctl"),
+            Self::Firewall => ("firewall", "firewall"),
             Self::Secret => ("secret", "secrets"),
             Self::Command => ("command", "commands"),
             Self::Unit => ("unit", "units"),

@@ -7,6 +7,7 @@ mod desired;
 mod digest;
 mod examination;
 mod fact;
+mod firewall;
 mod generation;
 mod group;
 mod host_text;
@@ -42,6 +43,7 @@ pub use examination::{
     PortClaim, Process, Space, TimeKeeping, Watcher,
 };
 pub use fact::Fact;
+pub use firewall::{FIREWALL_TABLE, FirewallSpec, FirewallState};
 pub use generation::{DiskUse, Generation, GenerationCounts, History, Past};
 pub use group::{GroupSpec, GroupState};
 pub use host_text::HostText;

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, GroupSpec,
-    HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec, Spec, SwitchSpec,
-    SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
+    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, FirewallSpec,
+    GroupSpec, HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec, Spec,
+    SwitchSpec, SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -296,6 +296,10 @@ pub enum Op {
     Turn(SwitchSpec),
     /// Set a kernel parameter's live value.
     SetSysctl(SysctlSpec),
+    /// Check the firewall's table, and put it in place of the one that is there, in one step.
+    LoadFirewall(FirewallSpec),
+    /// Take the firewall's table away.
+    RemoveFirewall,
     /// Make a new set of all secrets in memory and put it in place of the old one, in one step: these as delivered with the
     /// plan, the others as they are.
     Secrets {

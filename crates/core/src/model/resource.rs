@@ -7,10 +7,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FileSpec, GroupSpec, GroupState, Kind,
-    OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SecretSpec, SecretState,
-    SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec,
-    UserState,
+    BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FIREWALL_TABLE, FileSpec, FirewallSpec,
+    FirewallState, GroupSpec, GroupState, Kind, OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec,
+    ProbeState, SecretSpec, SecretState, SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec,
+    TreeState, UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -95,6 +95,7 @@ pub enum Spec {
     Tree(TreeSpec),
     Switch(SwitchSpec),
     Sysctl(SysctlSpec),
+    Firewall(FirewallSpec),
     Secret(SecretSpec),
     Command(CommandSpec),
     Unit(UnitSpec),
@@ -116,6 +117,7 @@ impl Spec {
             Self::Tree(spec) => spec.kind(),
             Self::Switch(spec) => spec.switch.kind(),
             Self::Sysctl(_) => Kind::Sysctl,
+            Self::Firewall(_) => Kind::Firewall,
             Self::Secret(_) => Kind::Secret,
             Self::Command(_) => Kind::Command,
             Self::Unit(_) => Kind::Unit,
@@ -137,6 +139,7 @@ impl Spec {
             Self::Tree(spec) => spec.path.as_str(),
             Self::Switch(spec) => &spec.name,
             Self::Sysctl(spec) => &spec.key,
+            Self::Firewall(_) => FIREWALL_TABLE[1],
             Self::Secret(spec) => &spec.name,
             Self::Command(spec) => &spec.name,
             Self::Unit(spec) => spec.name.as_str(),
@@ -162,6 +165,7 @@ pub enum State {
     Tree(TreeState),
     Switch(SwitchState),
     Sysctl(SysctlState),
+    Firewall(FirewallState),
     Secret(SecretState),
     Command(CommandState),
     Unit(UnitState),
@@ -178,6 +182,7 @@ impl State {
             | Self::Group(GroupState::Absent)
             | Self::User(UserState::Absent)
             | Self::Tree(TreeState::Absent)
+            | Self::Firewall(FirewallState::Absent)
             | Self::Secret(SecretState::Absent { .. })
             | Self::Sysctl(SysctlState::NoSuchKey) => true,
             Self::Unit(unit) => unit.load.untrusted() == "not-found",
@@ -190,6 +195,7 @@ impl State {
             | Self::Group(_)
             | Self::User(_)
             | Self::Sysctl(_)
+            | Self::Firewall(_)
             | Self::Secret(_)
             | Self::Command(_)
             | Self::Probe(_) => false,
@@ -229,6 +235,7 @@ impl State {
             | Self::Tree(_)
             | Self::Switch(_)
             | Self::Sysctl(_)
+            | Self::Firewall(_)
             | Self::Secret(_) => Digest::of_json(self),
         }
     }

@@ -3,11 +3,13 @@
 use crate::model::{Connection, Desired, Kind, ResourceId};
 
 /// Paths, or their beginnings, that logging in depends on.
-const PATHS: [&str; 14] = [
+const PATHS: [&str; 16] = [
     "/etc/ssh/",
     "/etc/sudoers",
     "/etc/pam.d/",
     "/etc/nftables",
+    "/etc/systemd/system/provision-firewall.service",
+    "/etc/systemd/system/nftables.service.d",
     "/etc/iptables",
     "/etc/ufw/",
     "/etc/network/",
@@ -21,7 +23,7 @@ const PATHS: [&str; 14] = [
 ];
 
 /// Units, without their type, that logging in depends on.
-const UNITS: [&str; 11] = [
+const UNITS: [&str; 12] = [
     "ssh",
     "sshd",
     "networking",
@@ -29,6 +31,7 @@ const UNITS: [&str; 11] = [
     "NetworkManager",
     "systemd-resolved",
     "nftables",
+    "provision-firewall",
     "netfilter-persistent",
     "ufw",
     "firewalld",
@@ -56,6 +59,7 @@ pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
         Kind::Package => PACKAGES.contains(&name),
         Kind::User => name == "root" || Some(name) == login(&desired.connection),
         Kind::Sysctl => name.starts_with("net."),
+        Kind::Firewall => true,
         Kind::Group
         | Kind::Archive
         | Kind::Npm

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{account, block, check, package, path, secret, switch, sysctl, tree};
+use super::{account, block, check, firewall, package, path, secret, switch, sysctl, tree};
 use crate::model::{
     Action, Blob, Digest, FieldChange, HostText, Millis, Op, Reason, Spec, State, TextChange, UnitName,
 };
@@ -88,6 +88,7 @@ pub(super) fn difference(spec: &Spec, state: &State, blobs: Option<&Blobs>) -> D
         (Spec::Tree(spec), State::Tree(state)) => tree::tree(spec, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::switch(spec, *state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl::sysctl(spec, state),
+        (Spec::Firewall(spec), State::Firewall(state)) => firewall::firewall(spec, state),
         (Spec::Secret(spec), State::Secret(state)) => secret::secret(spec, state),
         (Spec::Command(spec), State::Command(state)) => check::command(spec, state),
         (Spec::Unit(spec), State::Unit(state)) => super::unit::difference(spec, state, &super::unit::Due::default()),

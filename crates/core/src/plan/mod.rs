@@ -7,6 +7,7 @@ mod block;
 mod check;
 mod compare;
 mod difference;
+mod firewall;
 mod order;
 mod package;
 mod path;
@@ -290,6 +291,7 @@ impl<'a> Draft<'a> {
         let configuration = entry.spec != *spec;
         let host = match &entry.spec {
             Spec::Unit(spec) => unit::host_moved(spec, state),
+            Spec::Firewall(before) => firewall::host_moved(before, configuration, state),
             Spec::Probe(_) => matches!(state, State::Probe(probe) if !probe.passing),
             Spec::Group(_)
             | Spec::User(_)

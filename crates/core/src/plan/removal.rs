@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use super::account::{self, unchanged_user};
 use super::block;
 use super::difference::{Difference, Edit, changes};
-use super::{secret, switch, tree, unit};
+use super::{firewall, secret, switch, tree, unit};
 use crate::model::{
-    AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, GroupSpec, GroupState, HostText, OnRemoval, Op,
-    PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch, SymlinkSpec, SysctlSpec,
-    SysctlState, TreeState, UnitState, UserSpec, UserState,
+    AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, FirewallState, GroupSpec, GroupState, HostText,
+    OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch,
+    SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState, UserSpec, UserState,
 };
 
 /// A removal.
@@ -49,6 +49,7 @@ fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Tree(spec), State::Tree(state)) => tree::removal(spec, entry, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::removal(spec, entry, *state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl(spec, entry, state),
+        (Spec::Firewall(_), State::Firewall(state)) => firewall::removal(entry, state),
         (Spec::Secret(spec), State::Secret(state)) => secret::removal(spec, state),
         (Spec::Group(spec), State::Group(state)) => group(spec, entry, state),
         (Spec::User(spec), State::User(state)) => user(spec, entry, state),
@@ -82,6 +83,7 @@ fn remove(entry: &Entry, state: &State) -> Edit {
         // Others' lines stay, and so does their file.
         State::Block(_) => State::Block(BlockState::NoFile),
         State::Tree(_) => State::Tree(TreeState::Absent),
+        State::Firewall(_) => State::Firewall(FirewallState::Absent),
         State::Unit(_) => State::Unit(UnitState {
             load: HostText::from("not-found"),
             enabled: HostText::from(""),

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    BlockSpec, BlockState, CommandState, Entry, Fact, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState,
-    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, SecretState, Spec, State, SwitchState, SysctlState,
-    TreeState, UnitState, UnitVerb, UserState,
+    BlockSpec, BlockState, CommandState, Entry, Fact, FirewallState, GroupState, HostText, Observed, Op, Outcome,
+    Owner, PackageState, PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, SecretState, Spec, State,
+    SwitchState, SysctlState, TreeState, UnitState, UnitVerb, UserState,
 };
 
 /// What an observation finds after the plan's steps.
@@ -179,6 +179,21 @@ fn apply(op: &Op, host: &mut Observed) {
         Op::SetSysctl(spec) => {
             let live = SysctlState::Live(HostText::from(spec.value.as_str()));
             set(host, &Spec::Sysctl(spec.clone()), State::Sysctl(live));
+        }
+        Op::LoadFirewall(spec) => {
+            let state = FirewallState::Table {
+                comment: spec.comment.as_deref().map(HostText::from),
+                rules: HostText::from(spec.rules.as_str()),
+                as_wanted: true,
+            };
+            set(host, &Spec::Firewall(spec.clone()), State::Firewall(state));
+        }
+        Op::RemoveFirewall => {
+            for fact in host.resources.values_mut() {
+                if matches!(fact, Fact::Known(State::Firewall(_))) {
+                    *fact = Fact::Known(State::Firewall(FirewallState::Absent));
+                }
+            }
         }
         Op::Secrets {
             deliver, keep, remove, ..

@@ -1007,6 +1007,22 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
         };
         (Spec::Tree(spec(strip)), State::Tree(state))
     });
+    let firewall = (any::<bool>(), 0..5u8).prop_map(move |(wide, found)| {
+        let spec = |wide: bool| FirewallSpec::of(if wide { "a\n" } else { "b\n" }.to_owned());
+        let table = |spec: FirewallSpec, as_wanted| FirewallState::Table {
+            comment: spec.comment.map(HostText::new),
+            rules: HostText::new(spec.rules),
+            as_wanted,
+        };
+        let state = match found {
+            0 => FirewallState::NoTool,
+            1 => FirewallState::Absent,
+            2 => table(spec(wide), true),
+            3 => table(spec(wide), false),
+            _ => table(spec(!wide), false),
+        };
+        (Spec::Firewall(spec(wide)), State::Firewall(state))
+    });
     let secret = (0..3u8, any::<bool>(), 0..4u8).prop_map(move |(wanted, sealed, found)| {
         let spec = SecretSpec {
             required: wanted > 0,
@@ -1029,6 +1045,7 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
     });
     let pair = prop_oneof![
         secret.boxed(),
+        firewall.boxed(),
         tree.boxed(),
         switch.boxed(),
         block.boxed(),
@@ -1115,6 +1132,7 @@ fn absent(kind: Kind) -> Option<State> {
         Kind::Archive | Kind::Npm => Some(State::Tree(TreeState::Absent)),
         Kind::Hold | Kind::Linger | Kind::KernelModule => Some(State::Switch(SwitchState { on: false })),
         Kind::Sysctl => Some(State::Sysctl(SysctlState::Live("9".into()))),
+        Kind::Firewall => Some(State::Firewall(FirewallState::Absent)),
         Kind::Unit => Some(not_found()),
         Kind::Secret => Some(State::Secret(SecretState::Absent { nothing_mounted: true })),
         Kind::Command | Kind::Probe => None,
@@ -1172,4 +1190,39 @@ proptest! {
         prop_assert_eq!(plan.id(), back.id());
         prop_assert_eq!(plan, back);
     }
+}
+
+#[test]
+fn a_firewall_is_loaded_anew_for_a_rule_by_hand_and_only_the_one_who_moved_is_named() {
+    let (old, new) = (FirewallSpec::of("old\n".into()), FirewallSpec::of("new\n".into()));
+    let table = |spec: &FirewallSpec, rules: &str, as_wanted| {
+        State::Firewall(FirewallState::Table {
+            comment: spec.comment.as_deref().map(HostText::from),
+            rules: rules.into(),
+            as_wanted,
+        })
+    };
+    let moved = |declared: &FirewallSpec, state: State| {
+        let had = desired(vec![(Spec::Firewall(old.clone()), vec![])]);
+        let mut observed = observed(vec![("firewall:provision", state)]);
+        observed.receipt = Fact::Known(Some(receipt(&had, vec![])));
+        let desired = desired(vec![(Spec::Firewall(declared.clone()), vec![])]);
+        let plan = plan(&desired, &observed, &by());
+        plan.changes.first().map(|change| (change.moved, change.access))
+    };
+    assert_eq!(moved(&old, table(&old, "old\n", true)), None);
+    assert_eq!(moved(&old, table(&old, "by hand\n", false)), Some((Moved::Host, true)));
+    assert_eq!(moved(&old, table(&new, "old\n", true)), Some((Moved::Host, true)));
+    assert_eq!(
+        moved(&old, State::Firewall(FirewallState::Absent)),
+        Some((Moved::Host, true))
+    );
+    assert_eq!(
+        moved(&new, table(&old, "old\n", false)),
+        Some((Moved::Configuration, true))
+    );
+    assert_eq!(
+        moved(&new, State::Firewall(FirewallState::Absent)),
+        Some((Moved::Both, true))
+    );
 }

@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan;
 use crate::model::{
-    AbsPath, BlockSpec, BlockState, Connection, Desired, DirectorySpec, Entry, Fact, FileSpec, GroupSpec, GroupState,
-    HostText, Kind, Observed, OnRemoval, Op, Origin, Outcome, PackageSpec, PackageState, PackageWant, PathState, Plan,
-    Receipt, Resource, ResourceId, Spec, State, SwitchSpec, SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitSpec,
-    UserSpec, UserState,
+    AbsPath, BlockSpec, BlockState, Connection, Desired, DirectorySpec, Entry, Fact, FileSpec, FirewallSpec,
+    FirewallState, GroupSpec, GroupState, HostText, Kind, Observed, OnRemoval, Op, Origin, Outcome, PackageSpec,
+    PackageState, PackageWant, PathState, Plan, Receipt, Resource, ResourceId, Spec, State, SwitchSpec, SymlinkSpec,
+    SysctlSpec, SysctlState, TreeState, UnitSpec, UserSpec, UserState,
 };
 
 /// A run that is to be undone.
@@ -175,6 +175,14 @@ fn as_it_was(spec: &Spec, before: Option<&Spec>, was: &State, gone: bool) -> Was
             key: spec.key.clone(),
             value: value.untrusted().to_owned(),
         })),
+        (Spec::Firewall(_), State::Firewall(FirewallState::Table { comment, rules, .. })) => {
+            Some(Spec::Firewall(FirewallSpec {
+                comment: comment.as_ref().map(|comment| comment.untrusted().to_owned()),
+                rules: rules.untrusted().to_owned(),
+            }))
+        }
+        // Without `nft`, there is none that anybody could have seen; what this run loaded goes.
+        (Spec::Firewall(_), State::Firewall(FirewallState::NoTool)) => return Was::Absent,
         (Spec::Unit(spec), State::Unit(was)) => {
             if was.load.untrusted() == "not-found" {
                 return Was::Absent;

@@ -224,6 +224,7 @@ pub(super) const fn path_of(spec: &Spec) -> Option<&AbsPath> {
         | Spec::Block(_)
         | Spec::Switch(_)
         | Spec::Sysctl(_)
+        | Spec::Firewall(_)
         | Spec::Command(_)
         | Spec::Unit(_)
         | Spec::Probe(_) => None,

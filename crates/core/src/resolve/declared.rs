@@ -33,6 +33,8 @@ pub(super) struct Declarations {
     pub(super) secrets: BTreeMap<String, super::secrets::Draft>,
     /// Kernel parameters by key, each with the file that keeps it.
     pub(super) sysctls: BTreeMap<String, Sysctl>,
+    /// What is said of the firewall.
+    pub(super) firewall: super::firewall::Draft,
     /// Which resources each declaration made, by its number, where someone wants to know.
     pub(super) made: Option<Vec<(usize, ResourceId)>>,
     /// The number of the declaration that is being read.
@@ -155,7 +157,7 @@ impl Declarations {
     }
 }
 
-fn twice(id: &str, difference: &str, first: Span, second: Span) -> Diagnostic {
+pub(super) fn twice(id: &str, difference: &str, first: Span, second: Span) -> Diagnostic {
     let message = format!("`{id}` is declared twice, differently: {difference}");
     let because = "two declarations of one resource are one only if they agree";
     if first == second {

@@ -10,6 +10,7 @@ use crate::model::{
 };
 
 use super::declared::{Declarations, Declared};
+use super::firewall::DROP_IN;
 use super::kind::UNIT_DIRECTORY;
 use super::shorthand::APT_DIRECTORIES;
 use super::unit_text::{Named, named};
@@ -68,7 +69,8 @@ fn packages_after_apt(all: &mut Dependencies) {
 
 /// The packages whose programs check a file before it counts.
 fn checkers(path: &str) -> impl Iterator<Item = &'static str> {
-    const CHECKERS: [(&str, &str); 3] = [
+    const CHECKERS: [(&str, &str); 4] = [
+        ("/etc/nftables", "nftables"),
         ("/etc/sudoers.d/", "sudo"),
         ("/etc/logrotate.d/", "logrotate"),
         ("/etc/timezone", "tzdata"),
@@ -109,6 +111,7 @@ impl<'a> Index<'a> {
                 | Spec::Package(_)
                 | Spec::Switch(_)
                 | Spec::Sysctl(_)
+                | Spec::Firewall(_)
                 | Spec::Command(_)
                 | Spec::Probe(_) => {}
             }
@@ -132,7 +135,9 @@ impl<'a> Index<'a> {
             .take_while(|(path, _)| path.starts_with(&directory))
             .map(|(_, id)| *id)
             .collect();
-        ids.into_iter().filter(|id| id.name.ends_with(".conf"))
+        // That of a firewall changes nothing of what the unit does by itself, and is no reason to do it again.
+        ids.into_iter()
+            .filter(|id| id.name.ends_with(".conf") && id.name != DROP_IN)
     }
 }
 
@@ -187,6 +192,7 @@ impl On<'_, '_> {
                 self.directory_of(&link.path);
                 self.target(&link.path, &link.target);
             }
+            Spec::Firewall(_) => self.add(self.index.get(Kind::Package, "nftables"), DependencyReason::After),
             Spec::Secret(secret) => self.owners(&secret.owner, &secret.group),
             Spec::Command(command) => self.command(command),
             Spec::Unit(unit) => self.unit(unit),

@@ -17,7 +17,7 @@ use super::render::{Facts, Renderer, Scope, Templates, Written, instances_value}
 use super::secrets::{self, Kept};
 use super::trace::{By, Trace};
 use super::uses::{self, Uses};
-use super::{check, claims, dependencies, forbid, kind, needed, provided, repeat, unsound};
+use super::{check, claims, dependencies, firewall, forbid, kind, needed, provided, repeat, unsound};
 
 /// What all hosts of a resolution share.
 pub(super) struct Shared<'a> {
@@ -105,6 +105,7 @@ fn with_modules(
     }
     let made = declarations.made.take();
     kind::finish(&mut declarations, renderer.found);
+    firewall::finish(&mut declarations, &host.connection, renderer.found);
     let secrets = secrets::finish(&mut declarations, host, &project.stores, renderer.found);
     let ports = files.all.iter().map(|file| (file.ports, &file.scope));
     let claims = claims::find(ports, &declarations.units, renderer);

@@ -6,6 +6,7 @@ mod circle;
 mod claims;
 mod declared;
 mod dependencies;
+mod firewall;
 mod forbid;
 mod host;
 mod imports;

@@ -102,6 +102,7 @@ fn is_provided(path: &AbsPath, declarations: &Declarations) -> bool {
                 | Spec::Package(_)
                 | Spec::Switch(_)
                 | Spec::Sysctl(_)
+                | Spec::Firewall(_)
                 | Spec::Secret(_)
                 | Spec::Unit(_)
                 | Spec::Probe(_) => false,

@@ -127,6 +127,7 @@ fn named_by(id: &ResourceId, declared: &Declared, declarations: &Declarations) -
         | Spec::Tree(_)
         | Spec::Switch(_)
         | Spec::Sysctl(_)
+        | Spec::Firewall(_)
         | Spec::Unit(_)
         | Spec::Probe(_) => Vec::new(),
     }

@@ -10,7 +10,7 @@ use crate::config::{Priority, Project, Sort, SourceMap, Sources, Span, fields, n
 use crate::model::{Dependency, HostName, Kind, Origin, ResourceId};
 
 use super::trace::{self, By, Declaration, OptionPath, Trace, option_json};
-use super::{Resolution, resolve_traced};
+use super::{Resolution, firewall, resolve_traced};
 
 /// How many names are suggested for one that is not there.
 const SUGGESTIONS: usize = 5;
@@ -397,7 +397,7 @@ impl Asked<'_> {
     fn resource(&self, id: &ResourceId) -> Vec<Definition> {
         let declarations = self.declarations(id);
         let definitions = declarations.map(|declaration| Definition {
-            wins: self.counts(id, &declaration.by),
+            wins: self.counts(id, declaration, None),
             uses: self.uses(&declaration.by, &declaration.needs),
             ..self.definition(&declaration.by, Priority::Set, declaration.name)
         });
@@ -412,7 +412,7 @@ impl Asked<'_> {
         });
         let definitions = written.map(|(declaration, written)| Definition {
             value: written.value.clone(),
-            wins: self.counts(id, &declaration.by),
+            wins: self.counts(id, declaration, Some(field)),
             uses: self.uses(&declaration.by, &written.needs),
             ..self.definition(&declaration.by, Priority::Set, written.span)
         });
@@ -438,9 +438,20 @@ impl Asked<'_> {
         known.map(|path| path.path()).collect()
     }
 
-    /// Whether a declaration counts: the host's own hides its groups'.
-    fn counts(&self, id: &ResourceId, by: &By) -> bool {
-        let hidden = matches!(by, By::Group(_)) && self.declarations(id).any(|other| other.by == By::Host);
+    /// Whether a declaration, or one field of it, counts: the host's own hides its groups'. Of what is put together from several,
+    /// it hides what goes by the same name only, and of the firewall itself the same field only.
+    fn counts(&self, id: &ResourceId, declaration: &Declaration, field: Option<&str>) -> bool {
+        let name = |declaration: &Declaration| self.sources.slice(declaration.name).to_owned();
+        let hides = |other: &Declaration| {
+            if !firewall::makes(id) {
+                return true;
+            }
+            let has = |field: &str| other.fields.iter().any(|written| written.name == field);
+            let same = declaration.fields.iter().any(|written| has(written.name));
+            name(other) == name(declaration) && field.map_or(same, has)
+        };
+        let is_group = matches!(declaration.by, By::Group(_));
+        let hidden = is_group && self.declarations(id).any(|other| other.by == By::Host && hides(other));
         self.trace.specs.contains_key(id) && !hidden
     }
 

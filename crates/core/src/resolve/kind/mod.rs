@@ -4,6 +4,7 @@ mod block;
 mod command;
 mod directory;
 mod file;
+mod firewall;
 mod group;
 mod lock_file;
 mod node_range;
@@ -25,6 +26,7 @@ use super::reader::Reader;
 use super::shorthand;
 
 pub(super) use file::{content, group_of};
+pub(super) use firewall::encloses;
 pub(super) use unit::DIRECTORY as UNIT_DIRECTORY;
 
 /// Reads one declaration and declares what it says.
@@ -47,6 +49,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         Kind::Linger => switch::resolve(Switch::Linger, reader),
         Kind::KernelModule => switch::resolve(Switch::KernelModule, reader),
         Kind::Sysctl => sysctl::resolve(reader),
+        Kind::Firewall => firewall::resolve(reader),
         Kind::Secret => secret::resolve(reader),
         Kind::Command => command::resolve(reader),
         Kind::Unit => unit::resolve(reader),

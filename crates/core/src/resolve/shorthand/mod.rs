@@ -1,6 +1,7 @@
 //! Shorthands to the resources that they stand for: files that a program checks, units, links. One file per shorthand; what
 //! they become is planned and undone as if it were written out.
 
+mod allow;
 mod apt;
 mod logrotate;
 mod mount;
@@ -32,6 +33,7 @@ pub(super) fn resolve(shorthand: Shorthand, reader: &mut Reader<'_, '_, '_>) -> 
         Shorthand::Logrotate => logrotate::resolve(reader),
         Shorthand::AptRepository => apt::repository(reader),
         Shorthand::AptPin => apt::pin(reader),
+        Shorthand::FirewallAllow => allow::resolve(reader),
     }
 }
 
