@@ -197,6 +197,7 @@ pub fn op(op: &Op) -> String {
             deliver, keep, remove, ..
         } => secrets(deliver.keys(), keep.keys(), remove.iter()),
         Op::DaemonReload => "let systemd read its unit files".to_owned(),
+        Op::ReloadOfUser { user } => format!("let the service manager of {user} read its unit files"),
         Op::AtBoot { enable, disable } => {
             let orders = [("enable", enable), ("disable", disable)];
             let orders = orders.iter().filter(|(_, units)| !units.is_empty());
@@ -250,6 +251,7 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::SetSysctl(_)
         | Op::Secrets { .. }
         | Op::DaemonReload
+        | Op::ReloadOfUser { .. }
         | Op::CreateGroup(_)
         | Op::SetGroupId { .. }
         | Op::DeleteGroup { .. }

@@ -435,6 +435,7 @@ fn sweep(layout: &Layout, plan: &Plan) {
         | Op::SetSysctl(_)
         | Op::Secrets { .. }
         | Op::DaemonReload
+        | Op::ReloadOfUser { .. }
         | Op::AtBoot { .. }
         | Op::Unit { .. }
         | Op::Settle(_)

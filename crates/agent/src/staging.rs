@@ -253,6 +253,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::SetSysctl(_)
             | Op::Secrets { .. }
             | Op::DaemonReload
+            | Op::ReloadOfUser { .. }
             | Op::AtBoot { .. }
             | Op::Unit { .. }
             | Op::Settle(_)
