@@ -19,3 +19,4 @@ mod sysctl;
 mod tree;
 mod unit;
 mod user;
+mod user_unit;
