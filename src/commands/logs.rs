@@ -18,11 +18,19 @@ use crate::stop::Stop;
 
 /// Runs the command.
 pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
-    let unit = unit(&args.unit)?;
+    let named = unit(&args.unit)?;
+    if let (Some(own), Some(said)) = (named.user(), &args.user)
+        && own != said
+    {
+        let problem = format!("{named} is a unit of {own}, and not of {said}");
+        return Err(CommandError::refused(problem).hint("name the user once, with --user or before the unit"));
+    }
+    let user = args.user.clone().or_else(|| named.user().map(str::to_owned));
+    let unit = named.alone();
     let target = find(root, &args.host, ui)?;
     let asked = Logs {
         unit: unit.clone(),
-        user: args.user.clone(),
+        user: user.clone(),
         lines: args.lines,
         since: args.since,
         follow: args.follow,
@@ -61,7 +69,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
                     // To be stopped is how following ends.
                     Ok(LogsEnd::Stopped) if args.follow => Exit::Done,
                     Ok(LogsEnd::Stopped) => Exit::Interrupted,
-                    Err(error) => return Err(CommandError::logs(host.as_str(), &unit, args.user.as_deref(), error)),
+                    Err(error) => return Err(CommandError::logs(host.as_str(), &unit, user.as_deref(), error)),
                 };
                 if ui.json() {
                     ui.result(&event_json::summary_line(exit));

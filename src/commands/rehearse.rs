@@ -361,7 +361,7 @@ fn by_hand(desired: &Desired) -> Option<(ResourceId, String)> {
         desired.resources.values().find_map(|resource| match &resource.spec {
             Spec::Unit(unit) if unit.active == Some(true) => Some((
                 ResourceId::new(Kind::Unit, unit.name.as_str()),
-                format!("systemctl stop -- {}", unit.name),
+                unit.name.command("stop"),
             )),
             _ => None,
         })

@@ -122,12 +122,12 @@ fn claimed(claims: &[PortClaim], unit: &UnitName) -> Places {
 /// Ports that a unit is found listening on.
 fn listened(listeners: &[Listener], unit: &UnitName) -> Places {
     let is_unit = |listener: &&Listener| {
-        let of = listener
-            .processes
-            .iter()
-            .flat_map(|process| [&process.unit, &process.user_unit]);
+        let of = listener.processes.iter().flat_map(|process| match unit.user() {
+            Some(_) => [&None, &process.user_unit],
+            None => [&process.unit, &process.user_unit],
+        });
         let mut of = of.chain([&listener.socket_unit]).flatten();
-        listener.tcp && of.any(|name| name.untrusted() == unit.as_str())
+        listener.tcp && of.any(|name| name.untrusted() == unit.unit())
     };
     let found = listeners.iter().filter(is_unit);
     found
@@ -219,6 +219,7 @@ mod tests {
         let of = |name: &str| listened(&all, &UnitName::new(name).unwrap());
         assert_eq!(of("ssh.service"), Places::from([(22, "127.0.0.1".to_owned())]));
         assert_eq!(of("web.service"), Places::from([(3000, "127.0.0.1".to_owned())]));
-        assert!(of("no.service").is_empty());
+        assert_eq!(of("bot/web.service"), of("web.service"));
+        assert!(of("bot/ssh.service").is_empty() && of("no.service").is_empty());
     }
 }

@@ -199,6 +199,7 @@ pub fn op(op: &Op) -> String {
             deliver, keep, remove, ..
         } => secrets(deliver.keys(), keep.keys(), remove.iter()),
         Op::DaemonReload => "let systemd read its unit files".to_owned(),
+        Op::ReloadOfUser { user } => format!("let the service manager of {user} read its unit files"),
         Op::AtBoot { enable, disable } => {
             let orders = [("enable", enable), ("disable", disable)];
             let orders = orders.iter().filter(|(_, units)| !units.is_empty());
@@ -254,6 +255,7 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::RemoveFirewall
         | Op::Secrets { .. }
         | Op::DaemonReload
+        | Op::ReloadOfUser { .. }
         | Op::CreateGroup(_)
         | Op::SetGroupId { .. }
         | Op::DeleteGroup { .. }

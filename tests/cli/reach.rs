@@ -63,9 +63,14 @@ fn what_makes_no_sense_is_told_before_anybody_is_contacted() {
     let project = Project::with_host("web-1", closed_port());
     for (args, code, words) in [
         (
-            &["logs", "web-1", "no/unit"][..],
+            &["logs", "web-1", "no/such/unit"][..],
             1,
-            &["\"no/unit\" is no unit", "letters, digits"][..],
+            &["\"no/such/unit\" is no unit", "letters, digits"][..],
+        ),
+        (
+            &["logs", "web-1", "ann/bot", "--user", "bob"],
+            1,
+            &["ann/bot.service is a unit of ann, and not of bob"],
         ),
         (&["logs", "web-2", "ssh"], 1, &["fits no host", "did you mean web-1?"]),
         (

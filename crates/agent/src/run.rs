@@ -437,6 +437,7 @@ fn sweep(layout: &Layout, plan: &Plan) {
         | Op::RemoveFirewall
         | Op::Secrets { .. }
         | Op::DaemonReload
+        | Op::ReloadOfUser { .. }
         | Op::AtBoot { .. }
         | Op::Unit { .. }
         | Op::Settle(_)

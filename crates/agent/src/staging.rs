@@ -255,6 +255,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::RemoveFirewall
             | Op::Secrets { .. }
             | Op::DaemonReload
+            | Op::ReloadOfUser { .. }
             | Op::AtBoot { .. }
             | Op::Unit { .. }
             | Op::Settle(_)

@@ -534,6 +534,17 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
         )],
     ),
     (
+        Code::UserUnit,
+        &[(
+            "hosts/web-1.toml",
+            b"[users.bot]\nhome = \"/home/bot\"\n\n[units.\"bot/app.service\"]\nactive = true\ntext = \"[Service]\\nExecStart=/usr/bin/app\\n\"\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[users.bot]\nhome = \"/home/bot\"\n\n[linger]\nbot = true\n\n[units.\"bot/app.service\"]\nactive = true\ntext = \"[Service]\\nExecStart=/usr/bin/app\\n\"\n",
+        )],
+    ),
+    (
         Code::TwoMachines,
         &[(
             "hosts/web-1.toml",

@@ -66,7 +66,9 @@ const fn all(kind: Kind) -> &'static str {
         Kind::Sysctl => "Kernel parameters, by key in quotes: \"net.ipv4.ip_forward\" = 1.",
         Kind::Firewall => "What may come in: one table of nftables, which the kernel has now and after each boot.",
         Kind::Command => "Commands with a guard that says when there is nothing to do, by a name of your own.",
-        Kind::Unit => "systemd units, by full name in quotes: [units.\"nginx.service\"].",
+        Kind::Unit => {
+            "systemd units, by full name in quotes: [units.\"nginx.service\"]; a user's own as \"bot/app.service\"."
+        }
         Kind::Probe => "Health checks, by a name of your own; an apply waits until they pass.",
     }
 }

@@ -20,3 +20,4 @@ mod sysctl;
 mod tree;
 mod unit;
 mod user;
+mod user_unit;

@@ -43,6 +43,20 @@ active = true
 settle = "200ms"
 [units."there.service"]
 active = true
+[users.helper]
+home = "/home/helper"
+[linger]
+helper = true
+[units."helper/help.service"]
+text = """
+[Service]
+ExecStart=/bin/sh -c "exec sleep infinity"
+[Install]
+WantedBy=default.target
+"""
+enabled = true
+active = true
+settle = "200ms"
 "#;
 
 /// The same, with every attribute changed, one resource gone and one new.
@@ -90,6 +104,22 @@ active = false
 [units."there.service"]
 active = false
 enabled = false
+[users.helper]
+home = "/home/helper"
+[linger]
+helper = true
+[units."helper/help.service"]
+text = """
+[Unit]
+Description=Help
+[Service]
+ExecStart=/bin/sh -c "exec sleep infinity"
+[Install]
+WantedBy=default.target
+"""
+drop_ins.colour = "[Service]\nEnvironment=COLOUR=blue\n"
+enabled = false
+active = false
 [commands.seed]
 run = ["/bin/sh", "-c", "echo seed > /root/seed"]
 creates = "/root/seed"
@@ -100,12 +130,17 @@ const DIGEST: &str = r"
 getent group robots extra; getent passwd robot | cut -d: -f1,5-; id -Gn robot 2>/dev/null
 for path in /srv/robot /srv/robot/settings /srv/robot/latest /etc/issue /etc/only-one /etc/only-two \
             /etc/sysctl.d/60-robot.conf /etc/systemd/system/robot.service \
-            /etc/systemd/system/multi-user.target.wants/robot.service; do
+            /etc/systemd/system/multi-user.target.wants/robot.service /var/lib/systemd/linger/helper \
+            /home/helper/.config /home/helper/.config/systemd/user/help.service \
+            /home/helper/.config/systemd/user/help.service.d/colour.conf \
+            /home/helper/.config/systemd/user/default.target.wants/help.service; do
     stat -c '%n %F %a %U:%G %N' $path 2>/dev/null
     [ -f $path ] && sha256sum < $path
 done
 cat /proc/sys/net/ipv4/ip_local_port_range /proc/sys/net/ipv4/tcp_fin_timeout
 for unit in robot.service there.service; do systemctl is-enabled $unit 2>&1; systemctl is-active $unit; done
+getent passwd helper | cut -d: -f1,5- && [ -e /var/lib/systemd/linger/helper ] && runuser -u helper -- env XDG_RUNTIME_DIR=/run/user/$(id -u helper) \
+    systemctl --user show -P Description -P ActiveState -P UnitFileState -P Environment -P NeedDaemonReload help.service
 true";
 
 fn generations(lab: &Lab) -> Vec<Value> {

@@ -78,3 +78,51 @@ fn sealed_secrets_are_back_before_the_units_that_need_them() {
     lab.converge(&body);
     assert_eq!(lab.on_host("ls /var/lib/provision/sealed | grep -c cred || true"), "0");
 }
+
+/// The same bot in the manager of its user.
+const USERS_BOT: &str = r#"
+[users.bot]
+uid = 1500
+home = "/home/bot"
+[linger]
+bot = true
+[units."bot/bot.service"]
+enabled = true
+active = true
+settle = "100ms"
+text = """
+[Service]
+ExecStart=/bin/sh -c 'cat /run/agenix/token /run/agenix/bot.env >> %h/read; exec sleep 99999'
+[Install]
+WantedBy=default.target
+"""
+"#;
+
+#[test]
+fn a_users_manager_waits_for_the_sealed_secrets_of_its_units() {
+    let mut lab = Lab::new();
+    lab.write("values/token", "canary-one\n");
+    lab.write("values/key", "canary-key\n");
+    let text = lab.host_file(lab.host.ssh_address().port(), &(secrets(&lab) + USERS_BOT));
+    let text = text.replacen("[host]\n", "[host]\nsecrets_after_reboot = \"sealed\"\n", 1);
+    lab.write(&format!("hosts/{}.toml", lab.name()), &text);
+    lab.provision(&["apply", "--yes"]).expect(0);
+    lab.assert_converged();
+    let starts = |lab: &Lab| lab.on_host("grep -c canary-.*$ /home/bot/read; tail -1 /home/bot/read");
+    assert_eq!(starts(&lab), "2\nKEY='canary-key'");
+    // A change of one is one restart.
+    lab.write("values/key", "canary-two\n");
+    lab.provision(&["apply", "--yes"]).expect(0);
+    lab.assert_converged();
+    assert_eq!(starts(&lab), "4\nKEY='canary-two'");
+    reboot(&mut lab);
+    let ask = "runuser -u bot -- env XDG_RUNTIME_DIR=/run/user/1500 systemctl --user";
+    assert_eq!(lab.on_host(&format!("{ask} is-active bot.service")), "active");
+    assert_eq!(starts(&lab), "6\nKEY='canary-two'");
+    // The manager did not begin to start before they were there.
+    lab.on_host(
+        "test $(systemctl show -P ActiveEnterTimestampMonotonic provision-secrets.service) -lt \
+         $(systemctl show -P InactiveExitTimestampMonotonic user@1500.service)",
+    );
+    lab.assert_converged();
+}

@@ -176,6 +176,7 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
             work,
         ),
         Op::DaemonReload => unit::daemon_reload(progress),
+        Op::ReloadOfUser { user } => unit::reload_of_user(user, progress),
         Op::AtBoot { enable, disable } => unit::at_boot(enable, disable, progress),
         Op::Unit { name, verb } => unit::order(name, *verb, work.orders, progress),
         Op::Settle(units) => settle::settle(units),

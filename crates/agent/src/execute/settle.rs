@@ -84,7 +84,10 @@ fn down(first: &UnitName, fallen: &[(&UnitName, String)], passed: Duration) -> S
     let units: Vec<_> = fallen.iter().map(|(name, why)| format!("{name}: {why}")).collect();
     StepError {
         output: systemd::journal_tail(first, ERROR_LINES),
-        fix: Some(format!("see `journalctl -u {first}` on the host")),
+        fix: Some(match first.user() {
+            None => format!("see `journalctl -u {first}` on the host"),
+            Some(_) => format!("see `provision logs HOST {first}`"),
+        }),
         ..problem(format!(
             "did not stay up for {:.1} s: {}",
             passed.as_secs_f64(),

@@ -8,20 +8,62 @@ use provision_core::model::{HostText, StepError, UnitName, UnitVerb};
 use provision_core::wire::limits::ERROR_LINES;
 
 use super::{Orders, Progress, must_run, problem, run};
-use crate::child::{self, Invocation};
-use crate::systemd::{self, UnitHealth};
+use crate::child;
+use crate::systemd::{self, Manager, Standing, SystemdError, UnitHealth};
 
 /// How long an order may take. systemd's own limit on a start is 90 seconds unless the unit says otherwise.
 const ORDER: Duration = Duration::from_secs(300);
+/// How long a user's manager may take to start: systemd's own limit is 90 seconds.
+const START: Duration = Duration::from_secs(120);
 /// How long systemd may take to read its files again.
 const RELOAD: Duration = Duration::from_secs(90);
 
 pub(super) fn daemon_reload(progress: &mut Progress<'_>) -> Result<(), StepError> {
-    must_run(
-        &systemctl(RELOAD, &["daemon-reload"]),
-        "systemctl daemon-reload",
-        progress,
-    )
+    reload(&Manager::System, "systemctl daemon-reload", progress)
+}
+
+/// The same for a user's manager. One that does not run, or whose user is gone, has read nothing that it could read again.
+pub(super) fn reload_of_user(user: &str, progress: &mut Progress<'_>) -> Result<(), StepError> {
+    match running_manager(Manager::of_user(user), progress)? {
+        Some(manager) => reload(&manager, &format!("systemctl --user daemon-reload of {user}"), progress),
+        None => Ok(()),
+    }
+}
+
+fn reload(manager: &Manager, words: &str, progress: &mut Progress<'_>) -> Result<(), StepError> {
+    must_run(&manager.systemctl(RELOAD).args(["daemon-reload"]), words, progress)
+}
+
+/// The manager, where it runs; one that starts is waited for.
+fn running_manager(
+    manager: Result<Manager, SystemdError>,
+    progress: &mut Progress<'_>,
+) -> Result<Option<Manager>, StepError> {
+    let manager = match manager {
+        Err(SystemdError::NoUser { .. }) => return Ok(None),
+        manager => manager.map_err(|error| super::failure(&error))?,
+    };
+    match manager.standing().map_err(|error| super::failure(&error))? {
+        Standing::Up => Ok(Some(manager)),
+        Standing::Starting => started(manager, progress).map(Some),
+        Standing::Ending | Standing::Down => Ok(None),
+    }
+}
+
+/// The manager of a unit, which is started where it does not run: logind starts that of a user who begins to linger, and says
+/// so before it has.
+fn manager(name: &UnitName, progress: &mut Progress<'_>) -> Result<Manager, StepError> {
+    started(Manager::of(name).map_err(|error| super::failure(&error))?, progress)
+}
+
+fn started(manager: Manager, progress: &mut Progress<'_>) -> Result<Manager, StepError> {
+    if let Manager::Of(user) = &manager {
+        let unit = format!("user@{}.service", user.uid);
+        let start = Manager::System.systemctl(START).args(["start", "--", &unit]);
+        let words = format!("systemctl start {unit}, the service manager of {}", user.name);
+        must_run(&start, &words, progress)?;
+    }
+    Ok(manager)
 }
 
 /// Enables and disables, and leaves it to a later daemon-reload to tell systemd: each would be one of its own.
@@ -31,22 +73,34 @@ pub(super) fn at_boot(
     progress: &mut Progress<'_>,
 ) -> Result<(), StepError> {
     for (verb, units) in [("disable", disable), ("enable", enable)] {
-        if units.is_empty() {
-            continue;
-        }
-        let names: Vec<&str> = units.iter().map(UnitName::as_str).collect();
-        let args = [&[verb, "--no-reload", "--"], names.as_slice()].concat();
-        let ran = run(&systemctl(ORDER, &args), progress)?;
-        if !ran.status.success() {
-            let said = ran.tail.first().map(|line| line.untrusted().to_owned());
-            let failed = ran.failure(&format!("systemctl {verb} {}", names.join(" ")));
-            return Err(StepError {
-                problem: HostText::new(with(&failed.problem, said)),
-                ..failed
-            });
+        for units in systemd::by_user(units).into_values() {
+            at_boot_of_one(verb, &units, progress)?;
         }
     }
     check_enabled(enable)
+}
+
+/// The same for units that have one manager: it need not run, for all that this does is to make and remove links.
+fn at_boot_of_one(verb: &str, units: &[&UnitName], progress: &mut Progress<'_>) -> Result<(), StepError> {
+    let Some(first) = units.first() else { return Ok(()) };
+    let manager = match Manager::of(first) {
+        // Their links went with the user.
+        Err(SystemdError::NoUser { .. }) if verb == "disable" => return Ok(()),
+        manager => manager.map_err(|error| super::failure(&error))?,
+    };
+    let names = units.iter().map(|unit| unit.unit());
+    let order = manager.offline(ORDER).args([verb, "--no-reload", "--"]).args(names);
+    let ran = run(&order, progress)?;
+    if ran.status.success() {
+        return Ok(());
+    }
+    let said = ran.tail.first().map(|line| line.untrusted().to_owned());
+    let names: Vec<_> = units.iter().map(ToString::to_string).collect();
+    let failed = ran.failure(&format!("systemctl {verb} {}", names.join(" ")));
+    Err(StepError {
+        problem: HostText::new(with(&failed.problem, said)),
+        ..failed
+    })
 }
 
 /// Gives an order and, unless the host is booting, waits until it is carried out.
@@ -56,24 +110,26 @@ pub(super) fn order(
     orders: Orders,
     progress: &mut Progress<'_>,
 ) -> Result<(), StepError> {
+    let manager = match (orders, verb) {
+        // What a manager that does not run has is stopped, and what it has at boot it starts by itself.
+        (Orders::Booting, _) | (_, UnitVerb::Stop) => match running_manager(Manager::of(name), progress)? {
+            Some(manager) => manager,
+            None => return Ok(()),
+        },
+        (Orders::Planned | Orders::Undoing, _) => manager(name, progress)?,
+    };
     if orders != Orders::Planned && verb != UnitVerb::Stop {
-        reset_failed(name)?;
+        reset_failed(&manager, name)?;
     }
     if orders == Orders::Booting {
-        let args = [
-            verb.systemctl(),
-            "--no-block",
-            "--job-mode=replace",
-            "--",
-            name.as_str(),
-        ];
+        let args = [verb.systemctl(), "--no-block", "--job-mode=replace", "--", name.unit()];
         let tried = format!("systemctl {} {name}", verb.systemctl());
-        return must_run(&systemctl(RELOAD, &args), &tried, progress);
+        return must_run(&manager.systemctl(RELOAD).args(args), &tried, progress);
     }
-    let args = [verb.systemctl(), "--job-mode=replace", "--", name.as_str()];
+    let args = [verb.systemctl(), "--job-mode=replace", "--", name.unit()];
     let words = format!("systemctl {} {name}", verb.systemctl());
     let mut give = || {
-        run(&systemctl(ORDER, &args), progress).map_err(|error| StepError {
+        run(&manager.systemctl(ORDER).args(args), progress).map_err(|error| StepError {
             output: systemd::journal_tail(name, ERROR_LINES),
             ..error
         })
@@ -81,7 +137,7 @@ pub(super) fn order(
     let mut ran = give()?;
     if !ran.status.success() && health(name).is_some_and(|health| health.result.untrusted() == "start-limit-hit") {
         // Orders count towards the limit that is meant for what dies by itself.
-        reset_failed(name)?;
+        reset_failed(&manager, name)?;
         ran = give()?;
     }
     if ran.status.success() {
@@ -110,8 +166,8 @@ pub(super) fn order(
 }
 
 /// Lets a unit start again that has failed too often. That it has not is no failure.
-fn reset_failed(name: &UnitName) -> Result<(), StepError> {
-    let reset = systemctl(RELOAD, &["reset-failed", "--", name.as_str()]);
+fn reset_failed(manager: &Manager, name: &UnitName) -> Result<(), StepError> {
+    let reset = manager.systemctl(RELOAD).args(["reset-failed", "--", name.unit()]);
     child::run(&reset, |_| {})
         .map(|_| ())
         .map_err(|error| super::failure(&error))
@@ -153,10 +209,4 @@ fn check_enabled(units: &BTreeSet<UnitName>) -> Result<(), StepError> {
         }
     }
     Ok(())
-}
-
-fn systemctl(deadline: Duration, args: &[&str]) -> Invocation {
-    Invocation::new("systemctl", deadline)
-        .args(["--no-pager", "--no-ask-password"])
-        .args(args)
 }

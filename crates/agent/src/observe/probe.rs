@@ -34,9 +34,11 @@ pub(crate) fn try_once(check: &Check, budget: Duration) -> Result<ProbeState, St
             })
         }
         Check::Unit { unit } => {
-            let mut states = systemd::show(std::slice::from_ref(unit)).map_err(|error| reason(&error))?;
             let silent = || format!("systemd says nothing of {unit}");
-            states.remove(unit).map(|state| of_unit(&state)).ok_or_else(silent)
+            let state = systemd::show(std::slice::from_ref(unit))
+                .remove(unit)
+                .ok_or_else(silent)?;
+            state.map(|state| of_unit(&state)).map_err(|error| reason(&*error))
         }
     }
 }

@@ -176,6 +176,10 @@ codes! {
     BoundFile "E0531" "a single file that is bound into a service"
         "Files are replaced whole, by a new file under the old name, so that nobody ever reads half of one. A file that is bound by itself \
          into a service or container is the old one for as long as that runs. Bind the directory that it is in."
+    UserUnit "E0532" "a user's unit without what it needs"
+        "`[units.\"USER/NAME.service\"]` is a unit of that user's own manager, which systemd runs from boot on only for users who linger: \
+         `[linger] USER = true`. Its file lies below the user's home directory, so that has to be said: `[users.USER] home = \"…\"`. Where \
+         secrets come back at boot, the manager waits for them, and needs the user's `uid`."
     LocksOut "E0540" "a firewall that shuts out the way in"
         "Nothing that the firewall lets in is the SSH port by which the host is reached, so its first apply would cut the host off: the host \
          would undo it by itself, and nothing would have come of it. Let the port in, from the networks that you come from, or say \

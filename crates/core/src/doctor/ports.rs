@@ -89,7 +89,10 @@ fn is_of(process: &Process, listener: &Listener, claim: &PortClaim) -> bool {
     if claim.units.is_empty() {
         return units.any(|unit| unit.ends_with(".service") || unit.ends_with(".socket"));
     }
-    units.any(|unit| claim.units.iter().any(|own| is_one(unit, own)))
+    let of_user = process.user_unit.as_ref().map(|unit| unit.untrusted());
+    let (of_users, own): (Vec<_>, Vec<_>) = claim.units.iter().partition(|own| own.user().is_some());
+    units.any(|unit| own.iter().any(|own| is_one(unit, own)))
+        || of_user.is_some_and(|unit| of_users.iter().any(|own| is_one(unit, &own.alone())))
 }
 
 /// Whether a unit is a declared one, an instance of it, or the socket of it.

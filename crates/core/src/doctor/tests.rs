@@ -409,6 +409,12 @@ fn who_listens_on_claimed_ports() {
         (diagnosis.findings.len(), diagnosis.unknown.len())
     };
     let own = |unit| vec![process(7, "x", Some(unit))];
+    let of_user = |unit: &str| {
+        vec![Process {
+            user_unit: Some(unit.into()),
+            ..process(7, "x", Some("user@1500.service"))
+        }]
+    };
     let web = &["web.service"][..];
     for (claim, listener, expected) in [
         (
@@ -452,6 +458,22 @@ fn who_listens_on_claimed_ports() {
             (0, 0),
         ),
         (claim(80, None, web), listener("::", 80, own("session-3.scope")), (1, 0)),
+        // A unit of a user is one of the user's manager, and never the system's of the same name.
+        (
+            claim(80, None, &["bot/web.service"]),
+            listener("::", 80, of_user("web.service")),
+            (0, 0),
+        ),
+        (
+            claim(80, None, &["bot/web.service"]),
+            listener("::", 80, of_user("x.service")),
+            (1, 0),
+        ),
+        (
+            claim(80, None, &["bot/web.service"]),
+            listener("::", 80, own("web.service")),
+            (1, 0),
+        ),
         // Where no unit is declared, any service may be the one, and somebody's session may not.
         (claim(80, None, &[]), listener("::", 80, own("nginx.service")), (0, 0)),
         (claim(80, None, &[]), listener("::", 80, own("session-3.scope")), (1, 0)),

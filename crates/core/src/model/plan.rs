@@ -314,6 +314,11 @@ pub enum Op {
     },
     /// Let systemd read its unit files again.
     DaemonReload,
+    /// Let the manager of a user read its unit files again, if it runs; if not, it reads them when it starts.
+    ReloadOfUser {
+        /// The user.
+        user: String,
+    },
     /// Set what starts at boot, all at once: systemd reads every unit again after such an order, and once is enough.
     AtBoot {
         /// The units to enable.

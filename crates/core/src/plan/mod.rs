@@ -345,7 +345,12 @@ impl<'a> Draft<'a> {
     }
 
     fn finish(mut self, by: &Applier) -> Plan {
-        let steps = order::steps(std::mem::take(&mut self.work), self.desired);
+        let declared = self.desired.resources.iter();
+        let declared = declared.map(|(id, resource)| (id, resource.depends.as_slice()));
+        let left = self.receipt.into_iter().flat_map(|receipt| &receipt.entries);
+        let left = left.map(|(id, entry)| (id, entry.depends.as_slice()));
+        let readers = order::readers(declared.chain(left));
+        let steps = order::steps(std::mem::take(&mut self.work), self.desired, readers);
         let preconditions = self
             .changes
             .keys()

@@ -22,12 +22,45 @@ const UNIT_DIRECTORIES: [&str; 4] = [
     "/lib/systemd/system/",
 ];
 
+/// What the paths of users' unit files have in common: those below a home directory, and those for all users.
+const OF_USERS: [&str; 2] = ["/.config/systemd/user/", "/etc/systemd/user/"];
+
+/// Who reads unit files: the system's manager, or that of a user.
+type Reader = Option<String>;
+
+/// The users whose managers read the files that their units wait for, by path: what is declared, and what leaves.
+pub(super) fn readers<'a>(
+    resources: impl Iterator<Item = (&'a ResourceId, &'a [Dependency])>,
+) -> BTreeMap<String, BTreeSet<String>> {
+    let mut readers: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let user = |id: &ResourceId| {
+        let unit = (id.kind == Kind::Unit).then(|| UnitName::new(&*id.name).ok());
+        unit.flatten().and_then(|unit| unit.user().map(str::to_owned))
+    };
+    for (id, depends) in resources {
+        for dependency in depends {
+            // A unit waits for its file, and the link that masks it for the unit.
+            for (unit, file) in [(id, &dependency.on), (&dependency.on, id)] {
+                let is_file = matches!(file.kind, Kind::File | Kind::Symlink);
+                let is_unit_file = is_file && OF_USERS.iter().any(|part| file.name.contains(part));
+                if let Some(user) = user(unit).filter(|_| is_unit_file) {
+                    readers.entry(file.name.clone()).or_default().insert(user);
+                }
+            }
+        }
+    }
+    readers
+}
+
 /// Orders the work into steps.
-pub(super) fn steps(work: Vec<Work>, desired: &Desired) -> Vec<Step> {
+pub(super) fn steps(work: Vec<Work>, desired: &Desired, readers: BTreeMap<String, BTreeSet<String>>) -> Vec<Step> {
     let (removals, rest): (Vec<_>, Vec<_>) = work.into_iter().partition(|work| work.removal);
     let mut removals = sorted(removals, None);
     removals.reverse();
-    let mut steps = Steps::default();
+    let mut steps = Steps {
+        readers,
+        ..Steps::default()
+    };
     for work in removals.into_iter().chain(sorted(rest, Some(desired))) {
         steps.add(work);
     }
@@ -89,10 +122,12 @@ fn reach(
 #[derive(Default)]
 struct Steps {
     steps: Vec<Step>,
-    /// A unit file has changed since systemd last read them.
-    stale: bool,
-    /// The step in which it last reads them.
-    read_at: Option<usize>,
+    /// Whose managers read a user's unit file, by its path.
+    readers: BTreeMap<String, BTreeSet<String>>,
+    /// For whom a unit file has changed since they last read theirs.
+    stale: BTreeSet<Reader>,
+    /// The step in which each last reads them.
+    read_at: BTreeMap<Reader, usize>,
     /// Started units that have not been watched yet, and what that will cover.
     settling: BTreeMap<UnitName, Millis>,
     settling_covers: BTreeSet<ResourceId>,
@@ -140,41 +175,52 @@ impl Steps {
                 }
             }
             Op::AtBoot { enable, disable } => {
-                if let Some((with, without, all)) = self.at_boot() {
-                    with.extend(enable.clone());
-                    without.extend(disable.clone());
-                    all.extend(covers);
+                if let Some(at) = self.at_boot() {
+                    // Whoever reads after that step reads this, too.
+                    let mut stale = self.stale_after(&op);
+                    stale.retain(|reader| self.read_at.get(reader).is_none_or(|read_at| *read_at < at));
+                    self.stale.extend(stale);
+                    let step = self.steps.get_mut(at);
+                    if let Some(Step {
+                        op:
+                            Op::AtBoot {
+                                enable: with,
+                                disable: without,
+                            },
+                        covers: all,
+                    }) = step
+                    {
+                        with.extend(enable.clone());
+                        without.extend(disable.clone());
+                        all.extend(covers);
+                    }
                     return;
                 }
             }
             Op::Secrets { .. } => return self.secrets(op, covers),
-            Op::DaemonReload => return self.read_unit_files(covers),
+            Op::DaemonReload => return self.read_unit_files(None, covers),
+            Op::ReloadOfUser { user } => return self.read_unit_files(Some(user.clone()), covers),
             // A unit is stopped as it was started.
-            Op::Unit { verb, .. } if self.stale && *verb != UnitVerb::Stop => self.read_unit_files(BTreeSet::new()),
+            Op::Unit { name, verb } if *verb != UnitVerb::Stop => {
+                let reader = name.user().map(str::to_owned);
+                if self.stale.contains(&reader) {
+                    self.read_unit_files(reader, BTreeSet::new());
+                }
+            }
             _ => {}
         }
-        self.stale |= changes_unit_file(&op);
+        let stale = self.stale_after(&op);
+        self.stale.extend(stale);
         self.steps.push(Step { op, covers });
     }
 
     /// The step that sets what starts at boot, where it may do so for one more unit: nothing that comes after it is anything
     /// that enabling could need.
-    fn at_boot(
-        &mut self,
-    ) -> Option<(
-        &mut BTreeSet<UnitName>,
-        &mut BTreeSet<UnitName>,
-        &mut BTreeSet<ResourceId>,
-    )> {
-        let Step { op, covers } = self
-            .steps
-            .iter_mut()
-            .rev()
-            .find(|step| !matches!(step.op, Op::Unit { .. } | Op::DaemonReload))?;
-        match op {
-            Op::AtBoot { enable, disable } => Some((enable, disable, covers)),
-            _ => None,
-        }
+    fn at_boot(&self) -> Option<usize> {
+        let is_order = |op: &Op| matches!(op, Op::Unit { .. } | Op::DaemonReload | Op::ReloadOfUser { .. });
+        let at = self.steps.iter().rposition(|step| !is_order(&step.op))?;
+        let step = self.steps.get(at)?;
+        matches!(step.op, Op::AtBoot { .. }).then_some(at)
     }
 
     /// All secrets of a directory are one step, so that they change at once: where one is delivered first, or, where all of them
@@ -189,7 +235,9 @@ impl Steps {
             |op: &Op| matches!(op, Op::Secrets { deliver, keep, .. } if deliver.is_empty() && keep.is_empty());
         if self.steps.get(at).is_some_and(|step| only_removes(&step.op)) && !only_removes(&op) {
             let removal = self.steps.remove(at);
-            self.read_at = self.read_at.map(|read_at| read_at - usize::from(read_at > at));
+            for read_at in self.read_at.values_mut() {
+                *read_at -= usize::from(*read_at > at);
+            }
             join_secrets(&mut op, removal.op);
             covers.extend(removal.covers);
             self.steps.push(Step { op, covers });
@@ -199,21 +247,40 @@ impl Steps {
         }
     }
 
-    /// Lets systemd read its files, unless it has since they last changed.
-    fn read_unit_files(&mut self, covers: BTreeSet<ResourceId>) {
-        let read = self
-            .read_at
-            .filter(|_| !self.stale)
-            .and_then(|at| self.steps.get_mut(at));
-        match read {
+    /// Lets a manager read its files, unless it has since they last changed.
+    fn read_unit_files(&mut self, reader: Reader, covers: BTreeSet<ResourceId>) {
+        let read_at = self.read_at.get(&reader).filter(|_| !self.stale.contains(&reader));
+        match read_at.and_then(|at| self.steps.get_mut(*at)) {
             Some(step) => step.covers.extend(covers),
             None => {
-                self.read_at = Some(self.steps.len());
-                self.stale = false;
-                let op = Op::DaemonReload;
+                self.stale.remove(&reader);
+                self.read_at.insert(reader.clone(), self.steps.len());
+                let op = match reader {
+                    None => Op::DaemonReload,
+                    Some(user) => Op::ReloadOfUser { user },
+                };
                 self.steps.push(Step { op, covers });
             }
         }
+    }
+
+    /// Who has to read their files again after it, links that enable units among them.
+    fn stale_after(&self, op: &Op) -> BTreeSet<Reader> {
+        let path = match op {
+            Op::AtBoot { enable, disable } => {
+                let units = enable.union(disable);
+                return units.map(|unit| unit.user().map(str::to_owned)).collect();
+            }
+            Op::WriteFile(spec) => &spec.path,
+            Op::MakeSymlink(spec) => &spec.path,
+            Op::RemovePath { path, .. } | Op::RestoreFile { path, .. } => path,
+            _ => return BTreeSet::new(),
+        };
+        let is_systems = UNIT_DIRECTORIES
+            .iter()
+            .any(|directory| path.as_str().starts_with(directory));
+        let users = self.readers.get(path.as_str()).into_iter().flatten().cloned().map(Some);
+        users.chain(is_systems.then_some(None)).collect()
     }
 
     fn settle(&mut self) {
@@ -227,8 +294,9 @@ impl Steps {
     }
 
     fn finish(mut self) -> Vec<Step> {
-        if self.stale {
-            self.read_unit_files(BTreeSet::new());
+        for reader in std::mem::take(&mut self.stale) {
+            self.read_at.remove(&reader);
+            self.read_unit_files(reader, BTreeSet::new());
         }
         self.settle();
         self.steps
@@ -259,18 +327,4 @@ fn join_secrets(into: &mut Op, from: Op) {
         keep.extend(more_kept);
         remove.extend(more_removed);
     }
-}
-
-/// Whether systemd has to read its files again after it, links that enable units among them.
-fn changes_unit_file(op: &Op) -> bool {
-    let path = match op {
-        Op::AtBoot { .. } => return true,
-        Op::WriteFile(spec) => &spec.path,
-        Op::MakeSymlink(spec) => &spec.path,
-        Op::RemovePath { path, .. } | Op::RestoreFile { path, .. } => path,
-        _ => return false,
-    };
-    UNIT_DIRECTORIES
-        .iter()
-        .any(|directory| path.as_str().starts_with(directory))
 }

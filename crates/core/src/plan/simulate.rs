@@ -224,9 +224,16 @@ fn apply(op: &Op, host: &mut Observed) {
                 host.resources.insert(id, Fact::Known(State::Secret(state)));
             }
         }
-        Op::DaemonReload => {
-            for fact in host.resources.values_mut() {
-                if let Fact::Known(State::Unit(state)) = fact {
+        Op::DaemonReload | Op::ReloadOfUser { .. } => {
+            let reader = match op {
+                Op::ReloadOfUser { user } => Some(user.as_str()),
+                _ => None,
+            };
+            for (id, fact) in &mut host.resources {
+                let of = id.name.split_once('/').map(|(user, _)| user);
+                if let Fact::Known(State::Unit(state)) = fact
+                    && of == reader
+                {
                     state.needs_reload = false;
                     if state.load.untrusted() == "not-found" {
                         *state = loaded();

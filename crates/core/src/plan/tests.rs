@@ -591,6 +591,54 @@ fn systemd_reads_its_files_once_for_all_units() {
 }
 
 #[test]
+fn each_manager_reads_its_own_files_once_and_before_it_is_told_anything() {
+    let at = |user: &str| format!("/home/{user}/.config/systemd/user/a.service");
+    let of = |user: &str, text: &str| {
+        let uses = vec![on(&format!("file:{}", at(user)), DependencyReason::Uses)];
+        let Spec::Unit(mut unit) = unit(&format!("{user}/a.service")) else {
+            unreachable!()
+        };
+        // Enabling it would make its manager read as well.
+        unit.enabled = None;
+        [(file(&at(user), text, "0644"), vec![]), (Spec::Unit(unit), uses)]
+    };
+    let both = |text: &str| desired(of("ann", text).into_iter().chain(of("bob", "old")).collect());
+    let mut observed = observed(vec![
+        (&format!("file:{}", at("ann")), found_file("old", "0644")),
+        (&format!("file:{}", at("bob")), found_file("old", "0644")),
+        ("unit:ann/a.service", found_unit("enabled", "active")),
+        ("unit:bob/a.service", found_unit("enabled", "active")),
+    ]);
+    let reload = |user: &str| Op::ReloadOfUser { user: user.to_owned() };
+    observed.receipt = Fact::Known(Some(receipt(&both("old"), vec![])));
+    let new = plan(&both("new"), &observed, &by());
+    let names: Vec<_> = new.steps.iter().map(|step| format!("{:?}", step.op)).collect();
+    let order = ["WriteFile", "ReloadOfUser { user: \"ann\" }", "Unit", "Settle"];
+    assert_eq!(names.len(), order.len(), "{names:#?}");
+    assert!(
+        names.iter().zip(order).all(|(name, start)| name.starts_with(start)),
+        "{names:#?}"
+    );
+
+    // It leaves with its file: the manager reads its files once more, when the file is gone.
+    let gone = desired(of("bob", "old").into());
+    let originals = vec![("unit:ann/a.service", not_found())];
+    let file_id = format!("file:{}", at("ann"));
+    let originals = originals
+        .into_iter()
+        .chain([(file_id.as_str(), State::Path(PathState::Absent))])
+        .collect();
+    observed.receipt = Fact::Known(Some(receipt(&both("old"), originals)));
+    let removal = plan(&gone, &observed, &by());
+    assert_eq!(removal.steps.last().map(|step| &step.op), Some(&reload("ann")));
+    let reads = removal
+        .steps
+        .iter()
+        .filter(|step| matches!(step.op, Op::ReloadOfUser { .. } | Op::DaemonReload));
+    assert_eq!(reads.count(), 1, "{:#?}", removal.steps);
+}
+
+#[test]
 fn a_package_that_was_there_before_stays() {
     let package = || {
         Spec::Package(PackageSpec {
@@ -912,7 +960,8 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
         any::<(bool, bool, bool)>(),
     )
         .prop_map(move |(enabled, active, (is_enabled, is_active, needs_reload))| {
-            let Spec::Unit(mut spec) = unit(&format!("u{number}.service")) else {
+            let user = if number.is_multiple_of(2) { "" } else { "bot/" };
+            let Spec::Unit(mut spec) = unit(&format!("{user}u{number}.service")) else {
                 unreachable!()
             };
             (spec.enabled, spec.active) = (enabled, active);

@@ -46,7 +46,7 @@ impl Due {
 fn is_file_of(spec: &UnitSpec, id: &ResourceId) -> bool {
     id.name
         .rsplit_once('/')
-        .is_some_and(|(_, name)| name == spec.name.as_str() || spec.name.template().as_deref() == Some(name))
+        .is_some_and(|(_, name)| name == spec.name.unit() || spec.name.template().as_deref() == Some(name))
 }
 
 /// Whether systemd has the unit otherwise than it was left.
@@ -109,7 +109,10 @@ pub(super) fn difference(spec: &UnitSpec, state: &UnitState, due: &Due) -> Diffe
         .into_iter()
         .collect();
     if stale {
-        ops.push(Op::DaemonReload);
+        ops.push(match spec.name.user() {
+            None => Op::DaemonReload,
+            Some(user) => Op::ReloadOfUser { user: user.to_owned() },
+        });
     }
     ops.extend(now.map(|verb| unit_op(&spec.name, verb)));
     let action = match (known, fields.is_empty()) {
@@ -149,7 +152,7 @@ fn impossible(spec: &UnitSpec, state: &UnitState, due: &Due, known: bool, appear
     }
     let masked = state.load.untrusted() == "masked" || state.enabled.untrusted().starts_with("masked");
     if masked && wants {
-        return no("the unit is masked", format!("run: systemctl unmask {}", spec.name));
+        return no("the unit is masked", format!("run: {}", spec.name.command("unmask")));
     }
     let fixed = matches!(state.enabled.untrusted(), "static" | "generated" | "transient");
     if spec.enabled == Some(true) && fixed && !due.own_file_changes(spec) && !due.may_appear {

@@ -10,8 +10,8 @@ use crate::model::{
 use super::circle;
 use super::declared::Declarations;
 use super::dependencies::Dependencies;
-use super::kind::UNIT_DIRECTORY;
 use super::unit_text::named;
+use super::user_units;
 
 /// Reports paths that are declared as two kinds, and paths below files and links.
 pub(super) fn paths(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
@@ -192,11 +192,13 @@ pub(super) fn units(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
 
 /// The texts that make up a unit, in systemd's order: its own file, or its template's, then the drop-ins.
 fn unit_texts<'a>(name: &UnitName, declarations: &'a Declarations) -> impl Iterator<Item = (Span, &'a str)> {
-    let names = name.template().into_iter().chain([name.as_str().to_owned()]);
-    let files = names.flat_map(|name| {
-        let own = AbsPath::new(format!("{UNIT_DIRECTORY}/{name}"));
+    let names = name.template().into_iter().chain([name.unit().to_owned()]);
+    let directory = user_units::directory(name, declarations);
+    let files = names.filter_map(move |name| Some(format!("{}/{name}", directory.as_deref()?)));
+    let files = files.flat_map(|file| {
+        let own = AbsPath::new(file.as_str());
         let own = own.ok().map(|path| ResourceId::new(Kind::File, path.as_str()));
-        let drop_ins = format!("{UNIT_DIRECTORY}/{name}.d/");
+        let drop_ins = format!("{file}.d/");
         let below = declarations
             .resources
             .iter()

@@ -6,14 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{Code, Diagnostic, did_you_mean};
 use crate::model::{
     AbsPath, Check, CommandSpec, Dependency, DependencyReason, Kind, ProbeSpec, ResourceId, Source, Spec, Switch,
-    TreeSpec, UnitSpec, UserSpec,
+    TreeSpec, UnitName, UnitSpec, UserSpec,
 };
 
 use super::declared::{Declarations, Declared};
 use super::firewall::DROP_IN;
-use super::kind::UNIT_DIRECTORY;
 use super::shorthand::APT_DIRECTORIES;
 use super::unit_text::{Named, named};
+use super::user_units;
 
 /// Every resource's dependencies.
 pub(super) type Dependencies = BTreeMap<ResourceId, BTreeSet<Dependency>>;
@@ -125,8 +125,8 @@ impl<'a> Index<'a> {
     }
 
     /// The drop-ins of a unit.
-    fn drop_ins(&self, unit: &str) -> impl Iterator<Item = &'a ResourceId> {
-        let directory = format!("{UNIT_DIRECTORY}/{unit}.d/");
+    fn drop_ins(&self, directory: &str, unit: &str) -> impl Iterator<Item = &'a ResourceId> {
+        let directory = format!("{directory}/{unit}.d/");
         let from = self.paths.range::<str, _>((
             std::ops::Bound::Included(directory.as_str()),
             std::ops::Bound::Unbounded,
@@ -304,30 +304,44 @@ impl On<'_, '_> {
     }
 
     fn unit(&mut self, unit: &UnitSpec) {
-        let name = unit.name.as_str();
+        let name = unit.name.unit();
         // `getty@tty1.service` is made from `getty@.service`.
         let template = name.split_once('@').and_then(|(stem, instance)| {
             let (_, kind) = instance.rsplit_once('.')?;
             Some(format!("{stem}@.{kind}"))
         });
         let mut starts = None;
+        let directories = self.unit_directories(&unit.name);
         for own in std::iter::once(name.to_owned()).chain(template) {
-            let file = self
-                .index
-                .paths
-                .get(format!("{UNIT_DIRECTORY}/{own}").as_str())
-                .copied();
-            // A link there masks the unit, or is another's name for it: it is made once the unit is down.
-            let file = file.filter(|id| id.kind == Kind::File);
-            let texts: Vec<_> = file.into_iter().chain(self.index.drop_ins(&own)).collect();
+            let file = |directory: &String| self.index.paths.get(format!("{directory}/{own}").as_str()).copied();
+            // The user's own text hides that for all users; a link there masks the unit, or is another's name for it: it is
+            // made once the unit is down.
+            let file = directories.iter().find_map(file).filter(|id| id.kind == Kind::File);
+            let drop_ins = directories
+                .iter()
+                .flat_map(|directory| self.index.drop_ins(directory, &own));
+            let texts: Vec<_> = file.into_iter().chain(drop_ins).collect();
             for id in texts {
                 self.add(Some(id), DependencyReason::Uses);
-                let named = self.text(id).map(named).unwrap_or_default();
+                let text = self.text(id).unwrap_or_default();
+                let named = named(&user_units::with_home(text, &unit.name, self.index.declarations));
                 starts = named.starts.clone().or(starts);
-                self.named(&named);
+                self.named(&named, &unit.name);
             }
         }
-        self.started(name, starts);
+        if let Some(user) = unit.name.user() {
+            for (on, reason) in user_units::waits_for(user) {
+                self.add(self.index.get(on.kind, &on.name), reason);
+            }
+        }
+        self.started(&unit.name, &directories, starts);
+    }
+
+    /// Where the files of a unit may lie.
+    fn unit_directories(&self, unit: &UnitName) -> Vec<String> {
+        let own = user_units::directory(unit, self.index.declarations);
+        let shared = unit.user().map(|_| user_units::OF_ALL_USERS.to_owned());
+        own.into_iter().chain(shared).collect()
     }
 
     fn text(&self, file: &ResourceId) -> Option<&str> {
@@ -337,7 +351,7 @@ impl On<'_, '_> {
         }
     }
 
-    fn named(&mut self, named: &Named) {
+    fn named(&mut self, named: &Named, of: &UnitName) {
         for path in &named.paths {
             self.path(path);
         }
@@ -347,19 +361,21 @@ impl On<'_, '_> {
         for group in &named.groups {
             self.group(group);
         }
-        for unit in &named.after {
-            self.add(self.index.get(Kind::Unit, unit), DependencyReason::After);
+        for unit in named.after.iter().filter_map(|unit| of.beside(unit).ok()) {
+            self.add(self.index.get(Kind::Unit, unit.as_str()), DependencyReason::After);
         }
     }
 
     /// systemd refuses to start a timer, socket or path whose service it has never read.
-    fn started(&mut self, name: &str, starts: Option<String>) {
-        let Some((stem, "timer" | "socket" | "path")) = name.rsplit_once('.') else {
+    fn started(&mut self, unit: &UnitName, directories: &[String], starts: Option<String>) {
+        let Some((stem, "timer" | "socket" | "path")) = unit.unit().rsplit_once('.') else {
             return;
         };
         let service = starts.unwrap_or_else(|| format!("{stem}.service"));
-        let file = format!("{UNIT_DIRECTORY}/{service}");
-        self.add(self.index.paths.get(file.as_str()).copied(), DependencyReason::After);
+        for directory in directories {
+            let file = format!("{directory}/{service}");
+            self.add(self.index.paths.get(file.as_str()).copied(), DependencyReason::After);
+        }
     }
 
     fn probe(&mut self, probe: &ProbeSpec) {

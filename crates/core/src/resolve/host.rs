@@ -17,7 +17,7 @@ use super::render::{Facts, Renderer, Scope, Templates, Written, instances_value}
 use super::secrets::{self, Kept};
 use super::trace::{By, Trace};
 use super::uses::{self, Uses};
-use super::{check, claims, dependencies, firewall, forbid, kind, needed, provided, repeat, unsound};
+use super::{check, claims, dependencies, firewall, forbid, kind, needed, provided, repeat, unsound, user_units};
 
 /// What all hosts of a resolution share.
 pub(super) struct Shared<'a> {
@@ -107,6 +107,7 @@ fn with_modules(
     kind::finish(&mut declarations, renderer.found);
     firewall::finish(&mut declarations, &host.connection, renderer.found);
     let secrets = secrets::finish(&mut declarations, host, &project.stores, renderer.found);
+    user_units::directories(&mut declarations, renderer.found);
     let ports = files.all.iter().map(|file| (file.ports, &file.scope));
     let claims = claims::find(ports, &declarations.units, renderer);
     if let Some(trace) = &mut renderer.trace {
@@ -132,6 +133,7 @@ fn with_modules(
     check::blocks(&declarations, renderer.found);
     check::numbers(&declarations, renderer.found);
     check::units(&declarations, renderer.found);
+    user_units::lingering(&declarations, renderer.found);
     unsound::find(&declarations, renderer.found);
     if let Ok(claimed) = &claims {
         claims::probes(&claimed.healths, &declarations, renderer.found);

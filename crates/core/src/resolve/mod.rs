@@ -26,6 +26,7 @@ mod template;
 mod trace;
 mod unit_text;
 mod unsound;
+mod user_units;
 mod uses;
 mod why;
 

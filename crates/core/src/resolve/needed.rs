@@ -8,9 +8,9 @@ use crate::model::{AbsPath, Guard, Kind, ResourceId, Spec};
 
 use super::declared::Declarations;
 use super::dependencies::Dependencies;
-use super::kind::UNIT_DIRECTORY;
 use super::provided::{by_package, comes_after, shown_name};
 use super::unit_text::named;
+use super::user_units::is_unit_file;
 
 /// Where nothing is but what the host's owner puts there: Debian's packages keep out of these (policy, chapter 9).
 const LOCAL: &[&str] = &[
@@ -34,7 +34,7 @@ pub(super) fn paths(declarations: &Declarations, dependencies: &Dependencies, fo
     let mut told = BTreeSet::new();
     for (id, declared) in &declarations.resources {
         let Spec::File(file) = &declared.spec else { continue };
-        if !id.name.starts_with(UNIT_DIRECTORY) {
+        if !is_unit_file(&id.name) {
             continue;
         }
         let needed = declarations.text(&file.content).map(|text| named(text).needed);

@@ -9,6 +9,7 @@ use super::declared::{Declarations, Declared};
 use super::dependencies::Dependencies;
 use super::kind::UNIT_DIRECTORY;
 use super::unit_text::named;
+use super::user_units::is_unit_file;
 
 /// The users and groups of a fresh Debian or Ubuntu with systemd and OpenSSH: base-passwd's, and what those packages add.
 const BASE: &[&str] = &[
@@ -183,7 +184,7 @@ pub(super) fn comes_after(id: &ResourceId, kind: Kind, dependencies: &Dependenci
             .filter(|(other, on)| other.kind == Kind::Unit && uses(on));
         units.into_iter().any(|(_, on)| waits(on))
     };
-    dependencies.get(id).is_some_and(waits) || (id.name.starts_with(UNIT_DIRECTORY) && unit_waits())
+    dependencies.get(id).is_some_and(waits) || (is_unit_file(&id.name) && unit_waits())
 }
 
 fn unknown(kind: Kind, name: &str, id: &ResourceId, span: Span, declarations: &Declarations) -> Diagnostic {

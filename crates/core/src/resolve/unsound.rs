@@ -8,11 +8,11 @@ use regex_lite::Regex;
 use serde_json::Value;
 
 use crate::config::{Code, Diagnostic, Span, shown};
-use crate::model::{Guard, Kind, ResourceId, Spec};
+use crate::model::{Guard, Kind, ResourceId, Spec, UnitName};
 
 use super::declared::{Declarations, Declared};
-use super::kind::UNIT_DIRECTORY;
 use super::unit_text::{Named, named};
+use super::user_units::unit_of;
 
 /// Reports all of it.
 pub(super) fn find(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
@@ -41,23 +41,19 @@ struct Service {
 }
 
 fn services(declarations: &Declarations) -> Vec<Service> {
-    let mut services: BTreeMap<&str, Service> = BTreeMap::new();
+    let mut services: BTreeMap<UnitName, Service> = BTreeMap::new();
     for (id, declared) in &declarations.resources {
         let Spec::File(file) = &declared.spec else { continue };
-        let below = id
-            .name
-            .strip_prefix(UNIT_DIRECTORY)
-            .and_then(|rest| rest.strip_prefix('/'));
-        let name = below.map(|below| below.split_once(".d/").map_or(below, |(name, _)| name));
-        let Some(name) = name.filter(|name| name.ends_with(".service")) else {
+        let unit = unit_of(&id.name, declarations);
+        let Some(unit) = unit.filter(|unit| unit.unit().ends_with(".service")) else {
             continue;
         };
         let Some(text) = declarations.text(&file.content) else {
             continue;
         };
         let says = named(text);
-        let service = services.entry(name).or_insert_with(|| Service {
-            name: name.to_owned(),
+        let service = services.entry(unit.clone()).or_insert_with(|| Service {
+            name: unit.to_string(),
             span: declared.span,
             says: Named::default(),
         });
@@ -70,6 +66,7 @@ fn services(declarations: &Declarations) -> Vec<Service> {
         old.notifies = says.notifies.or(old.notifies);
         old.memory_max = says.memory_max.or(old.memory_max);
         old.users.extend(says.users);
+        old.users.extend(unit.user().map(str::to_owned));
     }
     services.into_values().collect()
 }

@@ -2,13 +2,15 @@
 
 use crate::config::{Code, Diagnostic, Reported};
 use crate::model::{
-    AbsPath, DependencyReason, DirectorySpec, FileSpec, Millis, Mode, OnChange, Spec, SymlinkSpec, UnitName, UnitSpec,
+    AbsPath, Content, DependencyReason, DirectorySpec, FileSpec, Millis, Mode, OnChange, Spec, SymlinkSpec, UnitName,
+    UnitSpec,
 };
 
 use super::super::declared::Said;
 use super::super::local::made;
 use super::super::reader::Reader;
-use super::file::content;
+use super::super::user_units;
+use super::file::{content, group_of};
 
 /// Where the administrator's units lie (systemd.unit(5)).
 pub(in crate::resolve) const DIRECTORY: &str = "/etc/systemd/system";
@@ -33,18 +35,8 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     }
     drop_in_files(reader, &unit, drop_ins?)?;
     if let Some(content) = content {
-        let path = AbsPath::new(format!("{DIRECTORY}/{unit}")).map_err(|_| Reported)?;
-        let file = FileSpec {
-            path,
-            content,
-            owner: "root".to_owned(),
-            group: "root".to_owned(),
-            mode: Mode::from_bits(0o644),
-            validate: None,
-            sensitive: false,
-            private: false,
-            seed: false,
-        };
+        let place = Place::of(reader, &unit)?;
+        let file = place.file(unit.unit(), content)?;
         let written = ["text", "file", "template"]
             .into_iter()
             .find(|field| reader.declaration.get(field).is_some());
@@ -52,7 +44,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         reader.declare(Spec::File(file), span, Vec::new());
     }
     let (enabled, active) = (enabled?, active?);
-    if unit.as_str().contains("@.")
+    if unit.is_template()
         && let Some(active) = active.as_ref().filter(|active| active.value)
     {
         let message = format!("`{unit}` is a template of units, and cannot run itself");
@@ -69,6 +61,51 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     };
     reader.declare(Spec::Unit(spec), name.span, said?);
     Ok(())
+}
+
+/// Where a unit's files lie, and whose they are: its manager's, so that whoever may give it orders may change them.
+struct Place {
+    directory: String,
+    owner: String,
+    group: String,
+}
+
+impl Place {
+    fn of(reader: &mut Reader<'_, '_, '_>, unit: &UnitName) -> Result<Self, Reported> {
+        let owner = unit.user().unwrap_or("root");
+        let Some(directory) = user_units::directory(unit, reader.declarations) else {
+            let span = reader.declaration.name.span;
+            return Err(reader.report(user_units::homeless(unit, owner, span)));
+        };
+        Ok(Self {
+            directory,
+            owner: owner.to_owned(),
+            group: group_of(owner, reader.declarations),
+        })
+    }
+
+    fn drop_ins(&self, unit: &UnitName) -> Result<DirectorySpec, Reported> {
+        Ok(DirectorySpec {
+            path: AbsPath::new(format!("{}/{}.d", self.directory, unit.unit())).map_err(|_| Reported)?,
+            owner: self.owner.clone(),
+            group: self.group.clone(),
+            mode: Mode::from_bits(0o755),
+        })
+    }
+
+    fn file(&self, name: &str, content: Content) -> Result<FileSpec, Reported> {
+        Ok(FileSpec {
+            path: AbsPath::new(format!("{}/{name}", self.directory)).map_err(|_| Reported)?,
+            content,
+            owner: self.owner.clone(),
+            group: self.group.clone(),
+            mode: Mode::from_bits(0o644),
+            validate: None,
+            sensitive: false,
+            private: false,
+            seed: false,
+        })
+    }
 }
 
 /// A unit that nobody may start: it is stopped, and then leads to nowhere, so that undoing it frees and then starts it.
@@ -91,8 +128,9 @@ fn mask(reader: &mut Reader<'_, '_, '_>, unit: UnitName, said: Vec<Said>) -> Res
         let diagnostic = Diagnostic::error(Code::ConflictingKeys, message, reader.key(other), "");
         return Err(reader.report(diagnostic.also(span, "masked here").help("keep one of the two")));
     }
+    let place = Place::of(reader, &unit)?;
     let link = SymlinkSpec {
-        path: AbsPath::new(format!("{DIRECTORY}/{unit}")).map_err(|_| Reported)?,
+        path: AbsPath::new(format!("{}/{}", place.directory, unit.unit())).map_err(|_| Reported)?,
         target: "/dev/null".to_owned(),
     };
     let stopped = Spec::Unit(UnitSpec {
@@ -119,17 +157,11 @@ fn drop_in_files(
     texts: std::collections::BTreeMap<String, String>,
 ) -> Result<(), Reported> {
     let span = reader.key("drop_ins");
-    let root = || "root".to_owned();
-    let directory = AbsPath::new(format!("{DIRECTORY}/{unit}.d")).map_err(|_| Reported)?;
-    if !texts.is_empty() {
-        let directory = DirectorySpec {
-            path: directory.clone(),
-            owner: root(),
-            group: root(),
-            mode: Mode::from_bits(0o755),
-        };
-        reader.declare(Spec::Directory(directory), span, Vec::new());
+    if texts.is_empty() {
+        return Ok(());
     }
+    let place = Place::of(reader, unit)?;
+    reader.declare(Spec::Directory(place.drop_ins(unit)?), span, Vec::new());
     for (name, text) in texts {
         let stem = name.strip_suffix(".conf").unwrap_or(&name);
         let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
@@ -140,17 +172,7 @@ fn drop_in_files(
         }
         let (blob, content) = made(text);
         reader.declarations.keep(&blob, content);
-        let file = FileSpec {
-            path: AbsPath::new(format!("{directory}/{stem}.conf")).map_err(|_| Reported)?,
-            content,
-            owner: root(),
-            group: root(),
-            mode: Mode::from_bits(0o644),
-            validate: None,
-            sensitive: false,
-            private: false,
-            seed: false,
-        };
+        let file = place.file(&format!("{}.d/{stem}.conf", unit.unit()), content)?;
         reader.declare(Spec::File(file), span, Vec::new());
     }
     Ok(())

@@ -9,9 +9,10 @@ use crate::model::{
 };
 
 use super::super::declared::{Declarations, Said};
-use super::super::kind::UNIT_DIRECTORY;
+use super::super::kind::{UNIT_DIRECTORY, group_of};
 use super::super::local::made;
 use super::super::unit_text::named;
+use super::super::user_units;
 use super::draft::Draft;
 use super::fetch;
 
@@ -67,16 +68,10 @@ pub(super) fn users(
 
 /// The texts of the host's units, drop-ins among them, with the unit that each is of.
 fn unit_texts(declarations: &Declarations) -> impl Iterator<Item = (UnitName, &str, Span)> {
-    let below = format!("{UNIT_DIRECTORY}/");
     declarations.resources.iter().filter_map(move |(id, declared)| {
         let Spec::File(file) = &declared.spec else { return None };
-        let name = id.name.strip_prefix(&below)?;
-        let unit = name.split_once(".d/").map_or(name, |(unit, _)| unit);
-        Some((
-            UnitName::new(unit).ok()?,
-            declarations.text(&file.content)?,
-            declared.span,
-        ))
+        let unit = user_units::unit_of(&id.name, declarations)?;
+        Some((unit, declarations.text(&file.content)?, declared.span))
     })
 }
 
@@ -147,14 +142,35 @@ pub(super) fn wait_for(
         });
         declared.said.extend(on);
     }
-    let mut text = "# Written by provision: this unit waits for its secrets.\n[Unit]\n".to_owned();
+    let mut text = format!("{WAITS}[Unit]\n");
     if used.iter().any(|spec| spec.after_reboot != AfterReboot::Push) {
-        text.push_str(&format!("Wants={BOOT_UNIT}\nAfter={BOOT_UNIT}\n"));
+        let waits = format!("Wants={BOOT_UNIT}\nAfter={BOOT_UNIT}\n");
+        match unit.user() {
+            None => text.push_str(&waits),
+            // A user's manager knows no unit of the system's, so it is the manager that waits.
+            Some(user) => {
+                let Some(manager) = user_units::manager(unit, user, span, declarations, found) else {
+                    return;
+                };
+                drop_in(&manager, format!("{WAITS}[Unit]\n{waits}"), span, declarations, found);
+            }
+        }
     }
     for spec in used.iter().filter(|spec| spec.required) {
         text.push_str(&format!("ConditionPathExists={}\n", spec.path));
     }
-    let directory = format!("{UNIT_DIRECTORY}/{unit}.d");
+    drop_in(unit, text, span, declarations, found);
+}
+
+/// What a drop-in for secrets begins with.
+const WAITS: &str = "# Written by provision: this unit waits for its secrets.\n";
+
+fn drop_in(unit: &UnitName, text: String, span: Span, declarations: &mut Declarations, found: &mut Vec<Diagnostic>) {
+    let owner = unit.user().unwrap_or("root");
+    let Some(above) = user_units::directory(unit, declarations) else {
+        return found.push(user_units::homeless(unit, owner, span));
+    };
+    let directory = format!("{above}/{}.d", unit.unit());
     let (Ok(directory), Ok(path)) = (
         AbsPath::new(&*directory),
         AbsPath::new(format!("{directory}/50-provision-secrets.conf")),
@@ -163,12 +179,12 @@ pub(super) fn wait_for(
     };
     let directory = DirectorySpec {
         path: directory,
-        owner: "root".to_owned(),
-        group: "root".to_owned(),
+        owner: owner.to_owned(),
+        group: group_of(owner, declarations),
         mode: Mode::from_bits(0o755),
     };
     declarations.declare(Spec::Directory(directory), span, Vec::new(), found);
-    declare_file(path, text, span, declarations, found);
+    declare_file(path, owner, text, span, declarations, found);
 }
 
 /// The unit that brings secrets back at boot, before those that need them.
@@ -189,7 +205,7 @@ pub(super) fn boot_unit(host: &Host, span: Span, declarations: &mut Declarations
     ) else {
         return;
     };
-    declare_file(path, text, span, declarations, found);
+    declare_file(path, "root", text, span, declarations, found);
     let unit = UnitSpec {
         name,
         enabled: Some(true),
@@ -200,14 +216,21 @@ pub(super) fn boot_unit(host: &Host, span: Span, declarations: &mut Declarations
     declarations.declare(Spec::Unit(unit), span, Vec::new(), found);
 }
 
-fn declare_file(path: AbsPath, text: String, span: Span, declarations: &mut Declarations, found: &mut Vec<Diagnostic>) {
+fn declare_file(
+    path: AbsPath,
+    owner: &str,
+    text: String,
+    span: Span,
+    declarations: &mut Declarations,
+    found: &mut Vec<Diagnostic>,
+) {
     let (blob, content) = made(text);
     declarations.keep(&blob, content);
     let file = FileSpec {
         path,
         content,
-        owner: "root".to_owned(),
-        group: "root".to_owned(),
+        owner: owner.to_owned(),
+        group: group_of(owner, declarations),
         mode: Mode::from_bits(0o644),
         validate: None,
         private: false,
