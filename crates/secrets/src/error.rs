@@ -294,8 +294,8 @@ pub enum Problem {
     CommandFailed {
         /// `exit code 1` or `signal 9`.
         status: String,
-        /// What it wrote to its standard error: escaped, bounded, and without what it had written to its output.
-        stderr: String,
+        /// What it wrote to its standard error, escaped and bounded; `None` where it had printed something before, which could be in it.
+        stderr: Option<String>,
     },
     /// Something took too long.
     #[error("it took longer than {} s", limit.as_secs())]
@@ -308,11 +308,11 @@ pub enum Problem {
     Unset,
 }
 
-fn said(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(", saying: {text}")
+fn said(text: &Option<String>) -> String {
+    match text.as_deref() {
+        Some("") => String::new(),
+        Some(text) => format!(", saying: {text}"),
+        None => "; what it said is not shown, since it had printed something that may be the value".to_owned(),
     }
 }
 

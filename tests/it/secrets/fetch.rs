@@ -190,10 +190,11 @@ fn a_host_fetches_its_own_secrets_before_the_units_that_need_them_or_says_why_no
         "{}",
         plan.told()
     );
-    // Once the right is there, the host gets all of them, without anybody who applies.
-    cloud
-        .lab
-        .on_host("systemctl restart provision-secrets.service && systemctl start bot.service");
+    // Once the right is there, the host gets all of them, without anybody who applies, and starts what has waited for them.
+    cloud.lab.on_host(
+        "systemctl restart provision-secrets.service && \
+         timeout 60 sh -c 'until systemctl -q is-active bot.service; do sleep 0.05; done'",
+    );
     assert_eq!(
         cloud.lab.on_host("ls /run/agenix; systemctl is-active bot.service"),
         "bot.env\nlater\ntoken\nactive"

@@ -21,7 +21,6 @@ pub(super) struct Order<'a> {
 }
 
 pub(super) fn put(order: &Order<'_>, work: &Work<'_>) -> Result<(), StepError> {
-    crate::lock_memory();
     let told = |error: SecretError| StepError {
         fix: fix(&error),
         ..failure(&error)

@@ -7,6 +7,7 @@ mod block;
 mod check;
 mod compare;
 mod difference;
+mod forbidden;
 mod order;
 mod package;
 mod path;
@@ -217,6 +218,9 @@ impl<'a> Draft<'a> {
                     .iter()
                     .filter(|dependency| dependency.reason.triggers() && changed.contains(&dependency.on))
                     .map(|dependency| dependency.on.clone())
+                    // One that it uses and is told to restart on is one.
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
                     .collect(),
                 started_with_older: entry
                     .and_then(|entry| entry.trigger)
@@ -326,7 +330,7 @@ impl<'a> Draft<'a> {
                 id: id.clone(),
                 action: edit.action,
                 fields: edit.fields,
-                text: edit.text,
+                text: edit.text.map(|text| forbidden::hide(text, self.desired)),
                 reasons: edit.reasons,
                 moved,
                 origin: resource.map(|resource| resource.origin.clone()),
