@@ -72,7 +72,11 @@ fn keep_to_memory() {
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
     use rustix::thread::{CapabilitySet, capabilities};
     let may = capabilities(None).is_ok_and(|of| of.effective.contains(CapabilitySet::IPC_LOCK));
-    if may || rustix::process::getrlimit(rustix::process::Resource::Memlock).current.is_none() {
+    if may
+        || rustix::process::getrlimit(rustix::process::Resource::Memlock)
+            .current
+            .is_none()
+    {
         use rustix::mm::{MlockAllFlags, mlockall};
         let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
     }

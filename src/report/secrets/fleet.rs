@@ -61,7 +61,10 @@ impl Checked<'_> {
     }
 
     fn detail(&self) -> String {
-        let detail = self.why().or_else(|| self.version().map(str::to_owned)).unwrap_or_default();
+        let detail = self
+            .why()
+            .or_else(|| self.version().map(str::to_owned))
+            .unwrap_or_default();
         let detail = words::safe(&detail);
         match (self.used, detail.is_empty()) {
             (true, _) => detail,

@@ -103,7 +103,10 @@ fn texts(unit: &UnitName, root: &Path) -> Result<BTreeSet<PathBuf>, NamesError> 
     let name = unit.as_str();
     let mut all: Vec<String> = vec![name.to_owned()];
     if let Some((stem, suffix)) = name.rsplit_once('.') {
-        all.extend(stem.split_once('@').map(|(template, _)| format!("{template}@.{suffix}")));
+        all.extend(
+            stem.split_once('@')
+                .map(|(template, _)| format!("{template}@.{suffix}")),
+        );
         all.push(suffix.to_owned());
     }
     let mut found = BTreeSet::new();
@@ -147,7 +150,11 @@ fn processes(units: &BTreeSet<UnitName>, proc: &Path) -> Result<Vec<(String, Vec
     };
     for entry in entries {
         let process = entry.map_err(failed(proc))?;
-        let is_process = process.file_name().to_string_lossy().bytes().all(|byte| byte.is_ascii_digit());
+        let is_process = process
+            .file_name()
+            .to_string_lossy()
+            .bytes()
+            .all(|byte| byte.is_ascii_digit());
         if !is_process {
             continue;
         }
@@ -171,7 +178,13 @@ fn processes(units: &BTreeSet<UnitName>, proc: &Path) -> Result<Vec<(String, Vec
 fn read(path: &Path) -> Result<Option<Vec<u8>>, NamesError> {
     match fs::metadata(path) {
         Err(error) if is_gone(&error) => return Ok(None),
-        meta if !meta.as_ref().map_err(|error| failed(path)(error.kind().into()))?.is_file() => return Ok(None),
+        meta if !meta
+            .as_ref()
+            .map_err(|error| failed(path)(error.kind().into()))?
+            .is_file() =>
+        {
+            return Ok(None);
+        }
         _ => {}
     }
     let mut bytes = Vec::new();
@@ -211,9 +224,17 @@ mod tests {
         let scratch = Scratch::new();
         let root = scratch.path();
         write(root, "etc/bot.json", "{ \"MY_KEY\": \"canary-1\" }");
-        write(root, "etc/systemd/system/bot@.service", "[Service]\nEnvironmentFile=-/etc/default/bot\n");
+        write(
+            root,
+            "etc/systemd/system/bot@.service",
+            "[Service]\nEnvironmentFile=-/etc/default/bot\n",
+        );
         write(root, "etc/default/bot", "MY_KEY=canary-2\n");
-        write(root, "run/systemd/system/service.d/all.conf", "[Service]\nEnvironment=MY_KEY=canary-3\n");
+        write(
+            root,
+            "run/systemd/system/service.d/all.conf",
+            "[Service]\nEnvironment=MY_KEY=canary-3\n",
+        );
         write(root, "etc/systemd/system/bot@a.service.d/not.text", "MY_KEY\n");
         write(root, "etc/systemd/system/other.service", "MY_KEY\n");
         write(root, "proc/7/cgroup", "0::/system.slice/bot@a.service/child\n");
@@ -221,7 +242,11 @@ mod tests {
         write(root, "proc/8/cgroup", "0::/system.slice/other.service\n");
         write(root, "proc/8/environ", "MY_KEY=canary-5\0");
         let names = ["MY_KEY".to_owned(), "NOT_THERE".to_owned()].into();
-        let files = [AbsPath::new("/etc/bot.json").unwrap(), AbsPath::new("/etc/none").unwrap()].into();
+        let files = [
+            AbsPath::new("/etc/bot.json").unwrap(),
+            AbsPath::new("/etc/none").unwrap(),
+        ]
+        .into();
         let units = [UnitName::new("bot@a.service").unwrap()].into();
         let found = find(&names, &files, &units, root).unwrap();
         assert_eq!(

@@ -4,9 +4,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{Code, Diagnostic, Span, Spanned};
-use crate::model::{
-    Check, Millis, ProbeSpec, ResourceId, SecretContent, SecretPart, SecretSource, Spec, has_name,
-};
+use crate::model::{Check, Millis, ProbeSpec, ResourceId, SecretContent, SecretPart, SecretSource, Spec, has_name};
 
 /// What the probe is called.
 const PROBE: &str = "forbidden-names";

@@ -124,7 +124,18 @@ impl Scene {
         self.runs += 1;
         let log = self.traces.path().join(self.runs.to_string());
         let log = log.to_str().unwrap();
-        let strace = ["strace", "-f", "-v", "-qq", "-s", "100000", "-e", "trace=execve", "-o", log];
+        let strace = [
+            "strace",
+            "-f",
+            "-v",
+            "-qq",
+            "-s",
+            "100000",
+            "-e",
+            "trace=execve",
+            "-o",
+            log,
+        ];
         let output = self.command(&strace, args).output().unwrap();
         self.finds_nothing(what, "in what it started", &fs::read(log).unwrap());
         self.said(what, &output.stdout, &output.stderr);
@@ -134,7 +145,11 @@ impl Scene {
 
     /// All that the host's journal has, every field of it.
     fn journal(&self) -> Vec<u8> {
-        let output = self.lab.host.run(&["journalctl", "-q", "-o", "export", "--all"]).unwrap();
+        let output = self
+            .lab
+            .host
+            .run(&["journalctl", "-q", "-o", "export", "--all"])
+            .unwrap();
         assert!(output.status.success() && !output.stdout.is_empty());
         output.stdout
     }
@@ -164,7 +179,11 @@ impl Scene {
     fn fail(&mut self, what: &str, how: &Break, number: usize) -> (String, bool) {
         let body = self.body();
         let json = number.is_multiple_of(2);
-        let apply: &[&str] = if json { &["apply", "--yes", "--json"] } else { &["apply", "--yes", "--diff"] };
+        let apply: &[&str] = if json {
+            &["apply", "--yes", "--json"]
+        } else {
+            &["apply", "--yes", "--diff"]
+        };
         self.lab.declare(&body);
         match how {
             Break::Says(right, wrong) => {
@@ -189,7 +208,11 @@ impl Scene {
             Break::Value(name, line) => {
                 let right = self.lab.root().join("right");
                 fs::rename(self.lab.root().join("values").join(name), &right).unwrap();
-                let made = Command::new("sh").args(["-c", line, "sh"]).arg(&right).output().unwrap();
+                let made = Command::new("sh")
+                    .args(["-c", line, "sh"])
+                    .arg(&right)
+                    .output()
+                    .unwrap();
                 fs::remove_file(&right).unwrap();
                 if made.status.success() {
                     fs::write(self.lab.root().join("values").join(name), made.stdout).unwrap();
@@ -236,7 +259,10 @@ impl Scene {
                 command.stdout(fs::OpenOptions::new().write(true).open(sink).unwrap());
                 let output = command.output().unwrap();
                 self.said(what, b"", &output.stderr);
-                (String::from_utf8_lossy(&output.stderr).into_owned(), output.status.success())
+                (
+                    String::from_utf8_lossy(&output.stderr).into_owned(),
+                    output.status.success(),
+                )
             }
         }
     }
@@ -279,7 +305,9 @@ fn everybody() -> Vec<(PathBuf, Vec<u8>)> {
     let numbered = processes.filter(|path| path.file_name().unwrap().to_str().unwrap().parse::<u32>().is_ok());
     let files = numbered.flat_map(|process| ["cmdline", "environ"].map(|file| process.join(file)));
     // One that has just ended has neither.
-    files.filter_map(|file| Some((file.clone(), fs::read(&file).ok()?))).collect()
+    files
+        .filter_map(|file| Some((file.clone(), fs::read(&file).ok()?)))
+        .collect()
 }
 
 #[test]
@@ -307,12 +335,16 @@ fn no_failure_tells_a_secret() {
         .spawn()
         .unwrap();
     until("a planted variable is seen", || {
-        everybody().iter().any(|(_, bytes)| !scene.search.in_bytes(bytes).is_empty())
+        everybody()
+            .iter()
+            .any(|(_, bytes)| !scene.search.in_bytes(bytes).is_empty())
     });
     planted.kill().unwrap();
     planted.wait().unwrap();
     until("no variable is left", || {
-        everybody().iter().all(|(_, bytes)| scene.search.in_bytes(bytes).is_empty())
+        everybody()
+            .iter()
+            .all(|(_, bytes)| scene.search.in_bytes(bytes).is_empty())
     });
 
     let server = sshd(&scene.lab);

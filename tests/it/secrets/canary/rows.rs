@@ -106,7 +106,10 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "a variable that is not set",
-            Says("[secrets.cloud]\n", "[secrets.more]\nenv = \"NOT_SET\"\n[secrets.cloud]\n"),
+            Says(
+                "[secrets.cloud]\n",
+                "[secrets.more]\nenv = \"NOT_SET\"\n[secrets.cloud]\n",
+            ),
             "NOT_SET",
         ),
         row(
@@ -139,8 +142,16 @@ pub(super) fn rows() -> Vec<Row> {
             Aws("BatchGetSecretValue", None, "InternalServiceError"),
             "InternalServiceError",
         ),
-        row("a value that moved after the plan", Stale("token"), "moved since the plan"),
-        row("a version that moved after the plan", Stale("cloud"), "moved since the plan"),
+        row(
+            "a value that moved after the plan",
+            Stale("token"),
+            "moved since the plan",
+        ),
+        row(
+            "a version that moved after the plan",
+            Stale("cloud"),
+            "moved since the plan",
+        ),
         row(
             "a check that shows the file",
             Adds("[files.\"/etc/checked\"]\ntext = \"x\\n\"\nvalidate = [\"sh\", \"-c\", \"ECHO; exit 1\"]\n"),
@@ -148,17 +159,23 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "a command that tells all",
-            Adds("[commands.tell]\nrun = [\"sh\", \"-c\", \"ECHO >&2; exit 3\"]\ncreates = \"/root/never\"\nafter = [\"secret:token\"]\n"),
+            Adds(
+                "[commands.tell]\nrun = [\"sh\", \"-c\", \"ECHO >&2; exit 3\"]\ncreates = \"/root/never\"\nafter = [\"secret:token\"]\n",
+            ),
             "command:tell",
         ),
         row(
             "a guard that tells all",
-            Adds("[commands.ask]\nrun = [\"true\"]\nunless = [\"sh\", \"-c\", \"ECHO; exit 1\"]\nafter = [\"secret:token\"]\n"),
+            Adds(
+                "[commands.ask]\nrun = [\"true\"]\nunless = [\"sh\", \"-c\", \"ECHO; exit 1\"]\nafter = [\"secret:token\"]\n",
+            ),
             "command:ask",
         ),
         row(
             "a service that tells its journal",
-            Loud("[units.\"loud.service\"]\nactive = true\ntext = \"\"\"\n[Service]\nExecStart=/bin/sh -c 'cat /run/agenix/token /run/agenix/bot.env >&2; exit 3'\n\"\"\"\n"),
+            Loud(
+                "[units.\"loud.service\"]\nactive = true\ntext = \"\"\"\n[Service]\nExecStart=/bin/sh -c 'cat /run/agenix/token /run/agenix/bot.env >&2; exit 3'\n\"\"\"\n",
+            ),
             "unit:loud.service",
         ),
         row(
@@ -171,10 +188,7 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "memory that may be swapped",
-            Host(
-                "mount -t tmpfs tmpfs /run/agenix.d",
-                "umount /run/agenix.d",
-            ),
+            Host("mount -t tmpfs tmpfs /run/agenix.d", "umount /run/agenix.d"),
             "may be written to swap",
         ),
         row(
@@ -198,14 +212,26 @@ pub(super) fn rows() -> Vec<Row> {
         row("a link that ends in the plan", Cut(3800), ""),
         row("a link that ends in the values", Cut(5000), ""),
         row("a link that ends behind them", Cut(9000), ""),
-        row("the runner is killed", Midway("kill -KILL $(pgrep -f '[p]rovision-agent run')"), "interrupted"),
-        row("the runner is to dump core", Midway("kill -ABRT $(pgrep -f '[p]rovision-agent run')"), "interrupted"),
+        row(
+            "the runner is killed",
+            Midway("kill -KILL $(pgrep -f '[p]rovision-agent run')"),
+            "interrupted",
+        ),
+        row(
+            "the runner is to dump core",
+            Midway("kill -ABRT $(pgrep -f '[p]rovision-agent run')"),
+            "interrupted",
+        ),
         row(
             "the runner has no memory left",
             Midway("prlimit --as=1 --pid $(pgrep -f '[p]rovision-agent run')"),
             "",
         ),
-        row("the session is to dump core", Midway("kill -QUIT $(pgrep -f '[p]rovision-agent session')"), ""),
+        row(
+            "the session is to dump core",
+            Midway("kill -QUIT $(pgrep -f '[p]rovision-agent session')"),
+            "",
+        ),
         row("the program is stopped", Midway("kill -INT $1"), ""),
         row("the program is killed", Midway("kill -KILL $1"), ""),
         row("the program is to dump core", Midway("kill -ABRT $1"), ""),

@@ -211,10 +211,14 @@ pub(super) fn boot_unit(
 /// it; where it first fails and succeeds later, nobody else would start them.
 fn starts(users: &BTreeMap<UnitName, BTreeSet<String>>, declarations: &Declarations) -> String {
     let is_enabled = |unit: &UnitName| {
-        let declared = declarations
-            .resources
-            .get(&ResourceId::new(Kind::Unit, unit.as_str()));
-        matches!(declared.map(|declared| &declared.spec), Some(Spec::Unit(UnitSpec { enabled: Some(true), .. })))
+        let declared = declarations.resources.get(&ResourceId::new(Kind::Unit, unit.as_str()));
+        matches!(
+            declared.map(|declared| &declared.spec),
+            Some(Spec::Unit(UnitSpec {
+                enabled: Some(true),
+                ..
+            }))
+        )
     };
     let waiting: Vec<&str> = users
         .keys()
