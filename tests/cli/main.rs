@@ -11,6 +11,7 @@ mod help;
 mod language;
 mod output;
 mod page;
+mod panic;
 mod project;
 mod reach;
 mod schema;

@@ -52,8 +52,8 @@ impl Checked<'_> {
 
     fn why(&self) -> Option<String> {
         let error = self.found?.as_ref().err()?;
-        let is_said = matches!(error.problem, Problem::NotFound { .. });
-        (!is_said).then(|| format!("{error}; {}", error.fix()))
+        let is_well = matches!(error.problem, Problem::NotFound { .. }) && !self.required;
+        (!is_well).then(|| format!("{error}; {}", error.fix()))
     }
 
     fn version(&self) -> Option<&str> {

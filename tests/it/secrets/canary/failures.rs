@@ -14,7 +14,7 @@ use crate::lab::{Lab, PROVISION};
 use crate::stand_in::{Control, StandIn};
 
 /// A service that takes its secrets and tells nobody.
-const BOT: &str = r#"
+pub(super) const BOT: &str = r#"
 [users.bot]
 system = true
 [units."bot.service"]
@@ -31,7 +31,7 @@ WantedBy=multi-user.target
 "#;
 
 /// A command that waits in the middle of a run, with all values on the host.
-const GATE: &str = r#"
+pub(super) const GATE: &str = r#"
 [commands.gate]
 run = ["/bin/sh", "-c", "touch /root/came; until [ -e /root/go ]; do sleep 0.02; done"]
 creates = "/root/never"
@@ -222,7 +222,7 @@ impl Scene {
             Break::Aws(operation, id, code) => {
                 self.aws.fail(operation, *id, code, "as the test wants it", 40);
                 let ran = self.run(what, apply);
-                self.aws.fail(operation, *id, code, "", 0);
+                self.aws.reset();
                 ran
             }
             Break::Stale(name) => {
