@@ -41,6 +41,9 @@ const fn row(name: &'static str, how: Break, says: &'static str) -> Row {
 /// What a host does that tells everybody its secrets: raw, in base64, in hex and in pieces.
 const ECHO: &str = "cat /run/agenix/token /run/agenix/bot.env; base64 -w0 /run/agenix/token; od -An -tx1 /run/agenix/token | tr -d ' \\\\n'";
 
+/// Takes a mount away that was put above the memory of secrets, if the agent has not.
+const UNCOVER: &str = "[ $(grep -c ' /run/agenix.d ' /proc/self/mountinfo) -lt 2 ] || umount /run/agenix.d";
+
 /// More than thirty.
 pub(super) fn rows() -> Vec<Row> {
     use Break::{Adds, Aws, Cut, Host, Loud, Midway, Output, Says, Stale, Value};
@@ -188,14 +191,14 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         row(
             "memory that may be swapped",
-            Host("mount -t tmpfs tmpfs /run/agenix.d", "umount /run/agenix.d"),
+            Host("mount -t tmpfs tmpfs /run/agenix.d", UNCOVER),
             "may be written to swap",
         ),
         row(
             "memory that is full",
             Host(
                 "mount -t tmpfs -o noswap,size=8k,mode=0751 tmpfs /run/agenix.d",
-                "umount /run/agenix.d",
+                UNCOVER,
             ),
             "o space left",
         ),
@@ -211,7 +214,7 @@ pub(super) fn rows() -> Vec<Row> {
         row("a link that ends in the login", Cut(2600), ""),
         row("a link that ends in the plan", Cut(3800), ""),
         row("a link that ends in the values", Cut(5000), ""),
-        row("a link that ends behind them", Cut(9000), ""),
+        row("a link that ends behind them", Cut(6000), ""),
         row(
             "the runner is killed",
             Midway("kill -KILL $(pgrep -f '[p]rovision-agent run')"),
