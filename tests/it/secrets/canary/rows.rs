@@ -218,7 +218,7 @@ pub(super) fn rows() -> Vec<Row> {
         row(
             "the runner is killed",
             Midway("kill -KILL $(pgrep -f '[p]rovision-agent run')"),
-            "interrupted",
+            "killed on the host",
         ),
         row(
             "the runner is to dump core",
