@@ -18,3 +18,4 @@ pub mod saved;
 pub mod secrets;
 pub mod stop;
 pub mod transport;
+pub mod unseen;

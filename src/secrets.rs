@@ -112,21 +112,40 @@ pub async fn pins(root: &Path, items: &BTreeSet<SecretItem>, supply: Supply) -> 
         let version = Fact::Known(Some(SecretVersion(MADE_UP.to_owned())));
         return Ok(items.iter().map(|item| (item.clone(), version.clone())).collect());
     }
-    let stores = open(root)?;
-    let asked: BTreeSet<Item> = items.iter().map(|item| place(&stores, item)).collect();
-    let answers = stores.versions(&asked).await;
-    let pin = |item: &Item| match answers.get(item) {
-        Some(Ok(version)) => Fact::Known(Some(SecretVersion(version.as_str().to_owned()))),
-        Some(Err(StoreError {
+    let answers = answers(root, items).await?;
+    let pin = |answer| match answer {
+        Ok(version) => Fact::Known(Some(version)),
+        Err(StoreError {
             problem: Problem::NotFound { .. },
             ..
-        })) => Fact::Known(None),
-        Some(Err(error)) => Fact::unknown(format!("{error}; {}", error.fix())),
-        None => Fact::unknown("the store did not answer"),
+        }) => Fact::Known(None),
+        Err(error) => Fact::unknown(format!("{error}; {}", error.fix())),
     };
-    Ok(items
+    Ok(answers.into_iter().map(|(item, answer)| (item, pin(answer))).collect())
+}
+
+/// What stores say of each item: its version, or why there is none. Of stores that number versions none is asked for a value.
+///
+/// # Errors
+/// [`SecretsError::Open`].
+pub async fn answers(
+    root: &Path,
+    items: &BTreeSet<SecretItem>,
+) -> Result<BTreeMap<SecretItem, Result<SecretVersion, StoreError>>, SecretsError> {
+    if items.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let stores = open(root)?;
+    let places: BTreeMap<&SecretItem, Item> = items.iter().map(|item| (item, place(&stores, item))).collect();
+    let answers = stores.versions(&places.values().cloned().collect()).await;
+    let answer = |place: &Item| match answers.get(place) {
+        Some(Ok(version)) => Ok(SecretVersion(version.as_str().to_owned())),
+        Some(Err(error)) => Err(error.clone()),
+        None => Err(StoreError::new(place, Problem::NoAnswer)),
+    };
+    Ok(places
         .iter()
-        .map(|item| (item.clone(), pin(&place(&stores, item))))
+        .map(|(item, place)| ((*item).clone(), answer(place)))
         .collect())
 }
 
@@ -165,6 +184,7 @@ pub async fn contents(
     if !plans.iter().any(|plan| delivers(plan)) {
         return Ok(BTreeMap::new());
     }
+    crate::unseen::keep_unswapped();
     let stores = open(root)?;
     let wanted: BTreeSet<_> = plans
         .iter()

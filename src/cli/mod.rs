@@ -20,6 +20,7 @@ use crate::stop::{Stop, StopSwitch, switch};
 /// The program: everything that `main` does.
 #[must_use]
 pub fn main() -> ExitCode {
+    crate::unseen::keep_out();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         // Help and version come as "errors" as well; they go to standard output and are a success.
@@ -32,6 +33,7 @@ pub fn main() -> ExitCode {
         }
     };
     let ui = Ui::new(&cli.global, Terminal::detect());
+    ui.mask_panics();
     let exit = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let exit = runtime.block_on(until_interrupted(cli, &ui));

@@ -1,9 +1,10 @@
 //! The terminal: results go to standard output, talk to standard error, and questions are asked only where somebody
 //! can answer. It words nothing; the report does.
 
+use std::backtrace::Backtrace;
 use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
-use std::sync::{Mutex, RwLock};
+use std::sync::{Arc, Mutex, RwLock};
 
 use provision_core::redact::Redactor;
 
@@ -77,7 +78,7 @@ pub struct Ui {
     /// The first failure to write a result. After it, nothing more is written.
     stdout_failure: Mutex<Option<io::ErrorKind>>,
     /// Masks the secrets that are in use, in whatever is written.
-    redactor: RwLock<Option<Redactor>>,
+    redactor: Arc<RwLock<Option<Redactor>>>,
 }
 
 impl Ui {
@@ -91,7 +92,7 @@ impl Ui {
             verbose: global.verbose,
             json: global.json,
             stdout_failure: Mutex::new(None),
-            redactor: RwLock::new(None),
+            redactor: Arc::default(),
         }
     }
 
@@ -102,15 +103,22 @@ impl Ui {
         }
     }
 
+    /// Masks them in what a panic says as well, wherever it comes from.
+    pub fn mask_panics(&self) {
+        let redactor = Arc::clone(&self.redactor);
+        std::panic::set_hook(Box::new(move |panic| {
+            let at = std::thread::current();
+            let place = at.name().unwrap_or("a worker");
+            let text = format!(
+                "provision has a fault in itself ({place}): {panic}\n{}\n",
+                Backtrace::capture()
+            );
+            let _ = io::stderr().lock().write_all(masked(&redactor, &text).as_bytes());
+        }));
+    }
+
     fn masked<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.redactor.read() {
-            Ok(redactor) => match &*redactor {
-                Some(redactor) => Cow::Owned(redactor.text(text).into_owned()),
-                None => Cow::Borrowed(text),
-            },
-            // Whoever panicked while it was made has ended the program.
-            Err(_) => Cow::Borrowed("(not shown: it cannot be masked)\n"),
-        }
+        masked(&self.redactor, text)
     }
 
     /// Whether results are JSON.
@@ -227,6 +235,17 @@ impl Ui {
         });
         let answer = answer.await.ok().and_then(Result::ok).unwrap_or_default();
         Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+    }
+}
+
+/// A text without the secrets that are in use. Whoever panics while they are being told has no words at all.
+fn masked<'t>(redactor: &RwLock<Option<Redactor>>, text: &'t str) -> Cow<'t, str> {
+    match redactor.try_read() {
+        Ok(redactor) => match &*redactor {
+            Some(redactor) => Cow::Owned(redactor.text(text).into_owned()),
+            None => Cow::Borrowed(text),
+        },
+        Err(_) => Cow::Borrowed("(not shown: it cannot be masked)\n"),
     }
 }
 

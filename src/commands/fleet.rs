@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use provision_core::config::{LocalFileError, LocalFiles, Project, Severity, Sources, load as parse};
-use provision_core::model::{Desired, HostName};
+use provision_core::model::{Desired, HostName, SecretItem};
 use provision_core::resolve::{Resolution, resolve};
 
 use crate::cli::args::{Confirm, Connect, Selection};
@@ -23,6 +23,8 @@ pub(super) struct Fleet {
     pub root: PathBuf,
     /// The hosts.
     pub hosts: BTreeMap<HostName, Arc<Desired>>,
+    /// The secrets that each declares and nothing on it uses, by name.
+    pub unused_secrets: BTreeMap<HostName, BTreeMap<String, SecretItem>>,
 }
 
 impl Fleet {
@@ -60,6 +62,7 @@ impl Fleet {
         Ok(Self {
             root,
             hosts: hosts.collect(),
+            unused_secrets: resolution.unused_secrets,
         })
     }
 

@@ -9,17 +9,17 @@ use std::process::{Command, Stdio};
 use crate::project::{Project, Ran, ran};
 
 /// A value that is nowhere else.
-const CANARY: &str = "canary-5f1e77";
+pub(crate) const CANARY: &str = "canary-5f1e77";
 
 /// A project of somebody with an SSH key.
-fn project() -> Project {
+pub(crate) fn project() -> Project {
     let project = Project::new();
     ssh_key(project.path(), ".ssh/id_ed25519", "");
     project
 }
 
 /// Makes an SSH key and gives its public half.
-fn ssh_key(root: &Path, name: &str, passphrase: &str) -> String {
+pub(crate) fn ssh_key(root: &Path, name: &str, passphrase: &str) -> String {
     let path = root.join(name);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let made = Command::new("ssh-keygen")
@@ -33,7 +33,7 @@ fn ssh_key(root: &Path, name: &str, passphrase: &str) -> String {
         .to_owned()
 }
 
-fn with_input(project: &Project, args: &[&str], input: &[u8]) -> Ran {
+pub(crate) fn with_input(project: &Project, args: &[&str], input: &[u8]) -> Ran {
     let mut command = project.command(args);
     let mut child = command
         .stdin(Stdio::piped())

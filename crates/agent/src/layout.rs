@@ -92,6 +92,11 @@ impl Layout {
         self.root.join("fetch.json")
     }
 
+    /// The boot in which secrets could not be brought back at once, by its id.
+    pub(crate) fn late(&self) -> PathBuf {
+        self.root.join("secrets-late")
+    }
+
     /// The link to the newest agent that the boot unit starts.
     pub(crate) fn program(&self) -> PathBuf {
         self.root.join("agent")

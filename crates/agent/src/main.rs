@@ -47,14 +47,7 @@ const HELP: &str = "usage: provision-agent session | run PLAN-ID | watch PLAN-ID
     Started by `provision` on the hosts that it provisions; not meant to be run by hand.\n";
 
 fn main() -> ExitCode {
-    // Secrets may pass through memory: no core dump ever holds it. The unit of a run says the same.
-    let _ = rustix::process::setrlimit(
-        rustix::process::Resource::Core,
-        rustix::process::Rlimit {
-            current: Some(0),
-            maximum: Some(0),
-        },
-    );
+    keep_unseen();
     let args: Vec<_> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["session"] => session(),
@@ -100,18 +93,29 @@ fn session() -> ExitCode {
 
 /// Brings sealed secrets, and those that the host fetches, back at boot; the boot unit's journal has what it says.
 fn secrets_at_boot() -> ExitCode {
-    lock_memory();
     match secrets::bring_back(&Layout::host()) {
         Ok(count) => say(&format!("{count} secrets are back in memory\n"), 0),
         Err(error) => say(&format!("provision-agent: {}\n", chain(&error).escaped()), 1),
     }
 }
 
-/// Keeps this process out of swap and its memory from being looked at: values of secrets pass through it. Where that is not
-/// allowed, root's own limits say so, and root can look at everything anyhow.
-fn lock_memory() {
-    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let _ = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::FUTURE);
+/// Values of secrets pass through this process: no core dump holds its memory, no other process looks at it, and none of it is
+/// swapped, unless the host does not let its root say so. Under a limit of locked memory it would run out of it instead.
+fn keep_unseen() {
+    use rustix::process::{DumpableBehavior, Resource, Rlimit, getrlimit, set_dumpable_behavior, setrlimit};
+    use rustix::thread::{CapabilitySet, capabilities};
+    // The unit of a run says the same.
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    let _ = setrlimit(Resource::Core, none);
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    let may = capabilities(None).is_ok_and(|of| of.effective.contains(CapabilitySet::IPC_LOCK));
+    if may || getrlimit(Resource::Memlock).current.is_none() {
+        use rustix::mm::{MlockAllFlags, mlockall};
+        let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
+    }
 }
 
 fn run(plan_id: Digest) -> ExitCode {

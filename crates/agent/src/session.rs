@@ -343,9 +343,6 @@ fn begin(
         None => {}
     }
     staging::stage(layout, &plan_id, plan, confirm_within).map_err(|error| not_begun(BeginError::Stage(error)))?;
-    if !values.is_empty() {
-        crate::lock_memory();
-    }
     if let Err(error) = secrets::stage(&plan_id, plan, values) {
         secrets::drop_all(plan, Some(&plan_id));
         return Err(not_begun(BeginError::Secrets(error)));

@@ -78,6 +78,7 @@ pub(crate) fn found(state: &State) -> HostText {
             mode,
             sealed: _,
             fetch: _,
+            at_boot: _,
         }) => format!(
             "version {} is there, {}:{} {mode}{}",
             version.untrusted(),

@@ -61,8 +61,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Values pass through this process: none of it is dumped, looked at or swapped. Where that is not allowed, root's own limits say
-/// so, and root can look at everything anyhow.
+/// Values pass through this process: none of it is dumped, looked at or swapped, unless the host does not let its root say so.
+/// Under a limit of locked memory it would run out of it instead.
 fn keep_to_memory() {
     let none = rustix::process::Rlimit {
         current: Some(0),
@@ -70,7 +70,16 @@ fn keep_to_memory() {
     };
     let _ = rustix::process::setrlimit(rustix::process::Resource::Core, none);
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    let _ = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::FUTURE);
+    use rustix::thread::{CapabilitySet, capabilities};
+    let may = capabilities(None).is_ok_and(|of| of.effective.contains(CapabilitySet::IPC_LOCK));
+    if may
+        || rustix::process::getrlimit(rustix::process::Resource::Memlock)
+            .current
+            .is_none()
+    {
+        use rustix::mm::{MlockAllFlags, mlockall};
+        let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
+    }
 }
 
 /// Fetches all that is wanted, or gives a line for each thing that is wrong; nothing is written then.

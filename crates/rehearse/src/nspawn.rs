@@ -126,6 +126,8 @@ impl Machine {
         arguments.push(format!("--machine={}", self.slot.machine()));
         arguments.push(format!("--hostname={}", self.hostname));
         arguments.push("--capability=CAP_NET_ADMIN".to_owned());
+        // A host's root may keep memory out of swap.
+        arguments.push("--capability=CAP_IPC_LOCK".to_owned());
         if self.containers {
             arguments.push("--capability=CAP_SYS_ADMIN".to_owned());
             arguments.push("--system-call-filter=add_key keyctl bpf".to_owned());

@@ -237,6 +237,14 @@ pub enum Problem {
         /// The key's file.
         path: PathBuf,
     },
+    /// Everybody can write the store's file. That everybody can read it is as it should be: it is encrypted, and belongs into git.
+    #[error("{} can be written by everybody (mode {mode:04o}), who could put values of their own into it", path.display())]
+    Writable {
+        /// The store's file.
+        path: PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
     /// Others can read the file of a key.
     #[error("{} can be read by others (mode {mode:04o})", path.display())]
     Exposed {
@@ -294,8 +302,8 @@ pub enum Problem {
     CommandFailed {
         /// `exit code 1` or `signal 9`.
         status: String,
-        /// What it wrote to its standard error: escaped, bounded, and without what it had written to its output.
-        stderr: String,
+        /// What it wrote to its standard error, escaped and bounded; `None` where it had printed something before, which could be in it.
+        stderr: Option<String>,
     },
     /// Something took too long.
     #[error("it took longer than {} s", limit.as_secs())]
@@ -308,11 +316,11 @@ pub enum Problem {
     Unset,
 }
 
-fn said(text: &str) -> String {
-    if text.is_empty() {
-        String::new()
-    } else {
-        format!(", saying: {text}")
+fn said(text: &Option<String>) -> String {
+    match text.as_deref() {
+        Some("") => String::new(),
+        Some(text) => format!(", saying: {text}"),
+        None => "; what it said is not shown, since it had printed something that may be the value".to_owned(),
     }
 }
 
@@ -421,6 +429,12 @@ impl Problem {
                 "run it in a terminal, or use an age key without a passphrase (PROVISION_AGE_IDENTITY)"
             }
             Self::WrongPassphrase { .. } => "try again",
+            Self::Writable { path, .. } => {
+                return format!(
+                    "chmod 644 {}, and see that nobody has changed it (`git diff`)",
+                    path.display()
+                );
+            }
             Self::Exposed { path, .. } => return format!("chmod 600 {}", path.display()),
             Self::BadIdentity { .. } => {
                 "use an SSH key of type ed25519 or rsa, or a file that `age-keygen` has written"

@@ -12,20 +12,22 @@ use crate::cli::ui::Ui;
 use crate::commands::fleet::Fleet;
 use crate::report::error::CommandError;
 use crate::report::secrets::fleet::{Checked, check_json, check_text};
-use crate::secrets::{self, Supply};
+use crate::secrets;
 use crate::stop::Stop;
 
 /// Runs the command.
 pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
     let fleet = Fleet::load_selected(root, &args.selection, ui)?;
     let specs = fleet.hosts.values().flat_map(|desired| desired.resources.values());
-    let items = secret_items(specs.map(|resource| &resource.spec));
-    let pins = tokio::select! {
-        pins = secrets::pins(&fleet.root, &items, Supply::Stores) => pins?,
+    let mut items = secret_items(specs.map(|resource| &resource.spec));
+    items.extend(fleet.unused_secrets.values().flat_map(BTreeMap::values).cloned());
+    let answers = tokio::select! {
+        answers = secrets::answers(&fleet.root, &items) => answers?,
         () = stop.wait() => return Err(CommandError::interrupted()),
     };
     let mut checked = Vec::new();
     for (host, desired) in &fleet.hosts {
+        let unused = fleet.unused_secrets.get(host);
         // A value that several files have is told once for each host.
         let mut told = BTreeSet::new();
         for used in uses(desired)
@@ -37,8 +39,22 @@ pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) 
                 name: used.name,
                 item: used.item,
                 required: used.secret.required,
-                found: pins.get(used.item),
+                used: unused.is_none_or(|unused| !unused.contains_key(used.name)),
+                found: answers.get(used.item),
             });
+        }
+        // One without a file is in no resource.
+        for (name, item) in unused.into_iter().flatten() {
+            if told.insert((name, item)) {
+                checked.push(Checked {
+                    host,
+                    name,
+                    item,
+                    required: false,
+                    used: false,
+                    found: answers.get(item),
+                });
+            }
         }
     }
     let exit = if checked.iter().all(Checked::is_fine) {

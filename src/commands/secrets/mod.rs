@@ -45,6 +45,7 @@ pub(super) async fn run(root: Option<&Path>, args: &Secrets, ui: &Ui, stop: &Sto
 
 /// The project's stores.
 fn open(root: Option<&Path>, ui: &Ui) -> Result<Stores, CommandError> {
+    crate::unseen::keep_unswapped();
     let root = load::root(root)?;
     Stores::open(&root, Surroundings::detect()).map_err(|error| secrets::error(error, ui))
 }

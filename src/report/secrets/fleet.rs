@@ -1,6 +1,7 @@
 //! Secrets across hosts, in words and for programs: which can be had, and whom each reaches. No value is in any of it.
 
-use provision_core::model::{AbsPath, Fact, HostName, SecretItem, SecretVersion};
+use provision_core::model::{AbsPath, HostName, SecretItem, SecretVersion};
+use provision_secrets::{Problem, StoreError};
 use serde_json::json;
 
 use crate::cli::exit::Exit;
@@ -20,35 +21,55 @@ pub struct Checked<'a> {
     pub item: &'a SecretItem,
     /// Whether the host cannot do without it.
     pub required: bool,
-    /// The version; `None` where nobody answered.
-    pub found: Option<&'a Fact<Option<SecretVersion>>>,
+    /// Whether anything on the host uses it.
+    pub used: bool,
+    /// The version, or why there is none; `None` where nobody was asked.
+    pub found: Option<&'a Result<SecretVersion, StoreError>>,
 }
 
 impl Checked<'_> {
-    /// Whether the host would get what it needs.
+    /// Whether the host would get what it needs. What it declares and does not use is a warning alone.
     #[must_use]
     pub fn is_fine(&self) -> bool {
-        match self.found {
-            Some(Fact::Known(Some(_))) => true,
-            Some(Fact::Known(None)) => !self.required,
-            Some(Fact::Unknown(_)) | None => false,
+        match self.state() {
+            "there" | "not there, and not required" => true,
+            _ => !self.used,
         }
     }
 
     fn state(&self) -> &'static str {
         match self.found {
-            Some(Fact::Known(Some(_))) => "there",
-            Some(Fact::Known(None)) if self.required => "missing",
-            Some(Fact::Known(None)) => "not there, and not required",
-            Some(Fact::Unknown(_)) | None => "unknown",
+            Some(Ok(_)) => "there",
+            Some(Err(error)) => match error.problem {
+                Problem::NotFound { .. } if self.required => "missing",
+                Problem::NotFound { .. } => "not there, and not required",
+                Problem::Empty => "empty",
+                _ => "unreadable",
+            },
+            None => "unknown",
         }
     }
 
+    fn why(&self) -> Option<String> {
+        let error = self.found?.as_ref().err()?;
+        let is_well = matches!(error.problem, Problem::NotFound { .. }) && !self.required;
+        (!is_well).then(|| format!("{error}; {}", error.fix()))
+    }
+
+    fn version(&self) -> Option<&str> {
+        self.found?.as_ref().ok().map(|version| version.0.as_str())
+    }
+
     fn detail(&self) -> String {
-        match self.found {
-            Some(Fact::Known(Some(version))) => words::safe(&version.0),
-            Some(Fact::Unknown(why)) => why.escaped(),
-            Some(Fact::Known(None)) | None => String::new(),
+        let detail = self
+            .why()
+            .or_else(|| self.version().map(str::to_owned))
+            .unwrap_or_default();
+        let detail = words::safe(&detail);
+        match (self.used, detail.is_empty()) {
+            (true, _) => detail,
+            (false, true) => "unused".to_owned(),
+            (false, false) => format!("{detail}, unused"),
         }
     }
 }
@@ -61,7 +82,11 @@ pub fn check_text(checked: &[Checked<'_>], hosts: usize, palette: Palette) -> St
     let rows: Vec<Vec<String>> = checked
         .iter()
         .map(|one| {
-            let mark = if one.is_fine() { "=" } else { "!" };
+            let mark = match (one.is_fine(), one.used) {
+                (true, true) => "=",
+                (true, false) => "~",
+                (false, _) => "!",
+            };
             vec![
                 format!("  {mark} {}", one.name),
                 words::safe(&one.item.to_string()),
@@ -78,12 +103,17 @@ pub fn check_text(checked: &[Checked<'_>], hosts: usize, palette: Palette) -> St
         text.push('\n');
     }
     let wrong = checked.iter().filter(|one| !one.is_fine()).count();
+    let unused = checked.iter().filter(|one| !one.used).count();
     let (secrets, hosts) = (words::count(checked.len(), "secret"), words::count(hosts, "host"));
-    if wrong == 0 {
-        text + &format!("{secrets} on {hosts}: all can be had\n")
-    } else {
-        text + &format!("{secrets} on {hosts}: {wrong} cannot be had\n")
-    }
+    let had = match wrong {
+        0 => "all can be had".to_owned(),
+        wrong => format!("{wrong} cannot be had"),
+    };
+    let unused = match unused {
+        0 => String::new(),
+        unused => format!(", {unused} used by nothing"),
+    };
+    text + &format!("{secrets} on {hosts}: {had}{unused}\n")
 }
 
 /// The same, for programs.
@@ -96,14 +126,9 @@ pub fn check_json(checked: &[Checked<'_>], exit: Exit) -> String {
             "kept": one.item.to_string(),
             "required": one.required,
             "state": one.state(),
-            "version": match one.found {
-                Some(Fact::Known(Some(version))) => Some(version.0.as_str()),
-                _ => None,
-            },
-            "why": match one.found {
-                Some(Fact::Unknown(why)) => Some(why.untrusted()),
-                _ => None,
-            },
+            "used": one.used,
+            "version": one.version(),
+            "why": one.why(),
         })
     });
     document(&json!({

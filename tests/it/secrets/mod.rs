@@ -2,6 +2,7 @@
 
 mod canary;
 mod fetch;
+mod forbid;
 mod life;
 mod reboot;
 mod store;

@@ -47,10 +47,15 @@ fn over(spec: &ProbeSpec, passed: u32, detail: &HostText) -> StepError {
     };
     let output = match &spec.check {
         Check::Unit { unit } => systemd::journal_tail(unit, ERROR_LINES),
-        Check::Http { .. } | Check::Tcp { .. } => Vec::new(),
+        Check::Http { .. } | Check::Tcp { .. } | Check::NoNames { .. } => Vec::new(),
+    };
+    let fix = match &spec.check {
+        Check::NoNames { .. } => Some("take it out there on the host, and restart what runs with it".to_owned()),
+        Check::Http { .. } | Check::Tcp { .. } | Check::Unit { .. } => None,
     };
     StepError {
         output,
+        fix,
         ..problem(words)
     }
 }

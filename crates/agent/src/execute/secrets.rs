@@ -21,7 +21,6 @@ pub(super) struct Order<'a> {
 }
 
 pub(super) fn put(order: &Order<'_>, work: &Work<'_>) -> Result<(), StepError> {
-    crate::lock_memory();
     let told = |error: SecretError| StepError {
         fix: fix(&error),
         ..failure(&error)
@@ -45,6 +44,7 @@ pub(super) fn put(order: &Order<'_>, work: &Work<'_>) -> Result<(), StepError> {
             uid: accounts.resolve_owner(&spec.owner).map_err(|error| failure(&error))?,
             gid: accounts.resolve_group(&spec.group).map_err(|error| failure(&error))?,
             mode: spec.mode,
+            at_boot: false,
         };
         set.insert(name, piece);
     }

@@ -7,6 +7,7 @@ mod facts;
 mod firewall;
 mod group;
 mod http;
+mod names;
 mod package;
 mod path;
 mod probe;
@@ -91,6 +92,7 @@ fn turn(spec: &Spec) -> Turn {
         Spec::Probe(probe) => match probe.check {
             Check::Http { .. } | Check::Tcp { .. } => Turn::Beside,
             Check::Unit { .. } => Turn::Last,
+            Check::NoNames { .. } => Turn::Here,
         },
         Spec::Package(_) | Spec::Unit(_) => Turn::Last,
         Spec::Switch(switch) => match switch.switch {
@@ -151,7 +153,9 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
         Spec::Unit(spec) => sources.units().state(&spec.name).map(State::Unit),
         Spec::Probe(spec) => match &spec.check {
             Check::Unit { unit } => sources.units().state(unit).map(|state| probe::of_unit(&state)),
-            Check::Http { .. } | Check::Tcp { .. } => probe::try_once(&spec.check, probe::OBSERVATION),
+            Check::Http { .. } | Check::Tcp { .. } | Check::NoNames { .. } => {
+                probe::try_once(&spec.check, probe::OBSERVATION)
+            }
         }
         .map(State::Probe),
     };
@@ -208,7 +212,7 @@ impl Sources<'_> {
                 Spec::Unit(unit) => Some(&unit.name),
                 Spec::Probe(probe) => match &probe.check {
                     Check::Unit { unit } => Some(unit),
-                    Check::Http { .. } | Check::Tcp { .. } => None,
+                    Check::Http { .. } | Check::Tcp { .. } | Check::NoNames { .. } => None,
                 },
                 _ => None,
             });

@@ -1,11 +1,12 @@
 //! Health checks, tried once. Trying again, and how often, is the executor's work.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use provision_core::model::{Check, HostText, ProbeState, UnitState};
 
-use super::{http, reason};
+use super::{http, names, reason};
 use crate::child::{self, Invocation};
 use crate::systemd;
 
@@ -39,6 +40,10 @@ pub(crate) fn try_once(check: &Check, budget: Duration) -> Result<ProbeState, St
                 .remove(unit)
                 .ok_or_else(silent)?;
             state.map(|state| of_unit(&state)).map_err(|error| reason(&*error))
+        }
+        Check::NoNames { names, files, units } => {
+            let found = names::find(names, files, units, Path::new("/")).map_err(|error| reason(&error))?;
+            Ok(state(found.is_empty(), names::told(&found)))
         }
     }
 }

@@ -58,5 +58,6 @@ pub(super) fn observe(spec: &SecretSpec, seen: &Seen, accounts: &Accounts) -> Re
         mode: found.mode,
         sealed: sealed.map(HostText::new),
         fetch,
+        at_boot: found.at_boot,
     })
 }

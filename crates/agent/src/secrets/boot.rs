@@ -1,6 +1,7 @@
 //! What the boot unit does: brings secrets back into memory, sealed ones and those that the host fetches, all of them or none.
 
 use std::collections::BTreeMap;
+use std::fs;
 
 use provision_core::model::{AfterReboot, Fact, SecretSpec};
 use provision_core::wire::SecretBytes;
@@ -12,6 +13,7 @@ use super::set::{Piece, Set, file_of, look, publish, sweep};
 use super::{SealError, SecretError};
 use crate::accounts::{Accounts, NoSuchAccount};
 use crate::layout::Layout;
+use crate::observe;
 use crate::own_files::OwnFileError;
 
 /// Why secrets are not back.
@@ -58,6 +60,18 @@ pub(crate) enum BootError {
 /// # Errors
 /// [`BootError`]; none of the memory in question is changed then.
 pub(crate) fn bring_back(layout: &Layout) -> Result<usize, BootError> {
+    // Units come after the first try, whatever comes of it: what a later one brings, some of them may run without.
+    let boot = observe::facts().boot_id;
+    let late = fs::read_to_string(layout.late()).unwrap_or_default();
+    let brought = bring(layout, late != boot.untrusted());
+    if brought.is_err() {
+        // Where that cannot be noted down, a unit may later not be restarted that began without a secret that it can do without.
+        let _ = fs::write(layout.late(), boot.untrusted());
+    }
+    brought
+}
+
+fn bring(layout: &Layout, first: bool) -> Result<usize, BootError> {
     let mut specs = Sealed::load(layout).map_err(BootError::Record)?.secrets;
     specs.extend(ToFetch::load(layout).map_err(BootError::ToFetch)?.secrets);
     let accounts = Accounts::read().map_err(BootError::Accounts)?;
@@ -74,7 +88,7 @@ pub(crate) fn bring_back(layout: &Layout) -> Result<usize, BootError> {
         }
         let was_there = memory.is_mounted().map_err(put)?;
         memory.mount().map_err(put)?;
-        let set = set(layout, &memory, &specs, &accounts).inspect_err(|_| {
+        let set = set(layout, &memory, &specs, &accounts, first).inspect_err(|_| {
             // Whoever looks then sees that nothing is there, and why: the host has started anew.
             if !was_there {
                 let _ = memory.unmount();
@@ -88,7 +102,13 @@ pub(crate) fn bring_back(layout: &Layout) -> Result<usize, BootError> {
 }
 
 /// All secrets of one directory.
-fn set(layout: &Layout, memory: &Memory, specs: &[&SecretSpec], accounts: &Accounts) -> Result<Set, BootError> {
+fn set(
+    layout: &Layout,
+    memory: &Memory,
+    specs: &[&SecretSpec],
+    accounts: &Accounts,
+    first: bool,
+) -> Result<Set, BootError> {
     let (to_fetch, sealed): (Vec<&SecretSpec>, Vec<&SecretSpec>) = specs
         .iter()
         .copied()
@@ -106,7 +126,11 @@ fn set(layout: &Layout, memory: &Memory, specs: &[&SecretSpec], accounts: &Accou
     }
     let mut set = Set::new();
     for (spec, value) in values {
-        set.insert(spec.name.clone(), piece(&spec, value, accounts)?);
+        let piece = Piece {
+            at_boot: first,
+            ..piece(&spec, value, accounts)?
+        };
+        set.insert(spec.name, piece);
     }
     Ok(set)
 }
@@ -126,5 +150,6 @@ fn piece(spec: &SecretSpec, value: SecretBytes, accounts: &Accounts) -> Result<P
         uid: accounts.resolve_owner(&spec.owner).map_err(owner)?,
         gid: accounts.resolve_group(&spec.group).map_err(owner)?,
         mode: spec.mode,
+        at_boot: false,
     })
 }

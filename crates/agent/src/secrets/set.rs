@@ -33,6 +33,8 @@ pub(crate) struct Piece {
     pub(crate) gid: u32,
     /// Permissions.
     pub(crate) mode: Mode,
+    /// Whether the host brings it back itself as it starts, before any unit that uses it is started.
+    pub(crate) at_boot: bool,
 }
 
 /// All files of a set, by the secrets' names.
@@ -45,6 +47,7 @@ struct Delivered {
     file: String,
     version: String,
     sha256: Digest,
+    at_boot: bool,
 }
 
 type Index = BTreeMap<String, Delivered>;
@@ -64,6 +67,8 @@ pub(crate) struct Found {
     pub(crate) gid: u32,
     /// Permissions.
     pub(crate) mode: Mode,
+    /// Whether the host brought it back itself when it started.
+    pub(crate) at_boot: bool,
 }
 
 /// The secrets that are in place, by name; none where there is no link.
@@ -100,6 +105,7 @@ fn read(path: &Path, delivered: &Delivered) -> Result<Option<Found>, SecretError
         uid: meta.uid(),
         gid: meta.gid(),
         mode: Mode::from_bits(meta.mode() & 0o7777),
+        at_boot: delivered.at_boot,
     }))
 }
 
@@ -142,6 +148,7 @@ pub(crate) fn publish(memory: &Memory, set: &Set) -> Result<(), SecretError> {
             file: piece.file.clone(),
             version: piece.version.clone(),
             sha256: Digest::of(piece.value.expose()),
+            at_boot: piece.at_boot,
         };
         index.insert(name.clone(), delivered);
     }

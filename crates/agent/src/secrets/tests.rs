@@ -51,6 +51,7 @@ fn set(pieces: &[(&str, &str)]) -> Set {
                 uid: 1234,
                 gid: 4321,
                 mode: Mode::from_bits(0o440),
+                at_boot: false,
             };
             ((*name).to_owned(), piece)
         })

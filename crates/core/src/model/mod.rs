@@ -62,7 +62,7 @@ pub use plan::{
     Action, Blocker, Change, FieldChange, Moved, Op, PLAN_FORMAT, PathKind, Plan, PlannedEntry, Reason, Step,
     TextChange, Unchanged, UnitVerb,
 };
-pub use probe::{Check, ProbeSpec, ProbeState};
+pub use probe::{Check, ProbeSpec, ProbeState, has_name};
 pub use receipt::{Applier, Entry, Outcome, Receipt};
 pub use resource::{Dependency, DependencyReason, InvalidResourceId, Resource, ResourceId, Spec, State};
 pub use run::{Decision, Holder, RunEvent, RunPhase, RunSummary, StepError};

@@ -296,6 +296,8 @@ pub enum SecretState {
         sealed: Option<HostText>,
         /// What the host has on record of where to fetch it when it starts.
         fetch: FetchRecord,
+        /// Whether the host brought it back itself when it started, before any unit that uses it was started.
+        at_boot: bool,
     },
     /// Something that `provision` did not put there.
     Other {

@@ -8,6 +8,7 @@ mod check;
 mod compare;
 mod difference;
 mod firewall;
+mod forbidden;
 mod order;
 mod package;
 mod path;
@@ -54,11 +55,15 @@ pub fn plan(desired: &Desired, observed: &Observed, by: &Applier) -> Plan {
 /// is due for a restart, even when an interrupted apply has already made the files equal.
 #[must_use]
 pub fn trigger(desired: &Desired, resource: &Resource) -> Digest {
+    trigger_of(resource, |id| Some(&desired.resources.get(id)?.spec))
+}
+
+fn trigger_of<'s>(resource: &'s Resource, spec: impl Fn(&'s ResourceId) -> Option<&'s Spec>) -> Digest {
     let used: BTreeMap<&ResourceId, &Spec> = resource
         .depends
         .iter()
         .filter(|dependency| dependency.reason.triggers())
-        .filter_map(|dependency| Some((&dependency.on, &desired.resources.get(&dependency.on)?.spec)))
+        .filter_map(|dependency| Some((&dependency.on, spec(&dependency.on)?)))
         // What a seed says is for a host that has no such file; on this one it starts nothing.
         .filter(|(_, spec)| !matches!(spec, Spec::File(file) if file.seed))
         .collect();
@@ -218,10 +223,17 @@ impl<'a> Draft<'a> {
                     .iter()
                     .filter(|dependency| dependency.reason.triggers() && changed.contains(&dependency.on))
                     .map(|dependency| dependency.on.clone())
+                    // One that it uses and is told to restart on is one.
+                    .collect::<BTreeSet<_>>()
+                    .into_iter()
                     .collect(),
-                started_with_older: entry
-                    .and_then(|entry| entry.trigger)
-                    .is_some_and(|before| before != trigger(self.desired, resource)),
+                started_with_older: entry.and_then(|entry| entry.trigger).is_some_and(|before| {
+                    before != trigger(self.desired, resource)
+                        && before
+                            != trigger_of(resource, |id| {
+                                secret::started_with(id, self.desired, self.observed, self.receipt)
+                            })
+                }),
                 unfinished: self.receipt.is_some_and(|receipt| receipt.pending.contains(id)),
                 may_appear,
             };
@@ -328,7 +340,7 @@ impl<'a> Draft<'a> {
                 id: id.clone(),
                 action: edit.action,
                 fields: edit.fields,
-                text: edit.text,
+                text: edit.text.map(|text| forbidden::hide(text, self.desired)),
                 reasons: edit.reasons,
                 moved,
                 origin: resource.map(|resource| resource.origin.clone()),

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::difference::{Difference, Edit, becomes, changes};
 use super::path::{attributes, new_attributes};
 use crate::model::{
-    Action, AfterReboot, Entry, Fact, FetchRecord, FieldChange, HostText, Op, Reason, SecretSpec, SecretState,
-    SecretVersion, Spec,
+    Action, AfterReboot, Desired, Entry, Fact, FetchRecord, FieldChange, HostText, Observed, Op, Reason, Receipt,
+    ResourceId, SecretSpec, SecretState, SecretVersion, Spec, State,
 };
 
 /// Why nothing can be planned for a secret; `None` where it can.
@@ -43,6 +43,7 @@ pub(super) fn secret(spec: &SecretSpec, state: &SecretState) -> Difference {
             mode,
             sealed,
             fetch,
+            at_boot: _,
         } => {
             let mut fields = Vec::new();
             if found.untrusted() != version.0 {
@@ -115,6 +116,40 @@ fn in_the_way(spec: &SecretSpec, what: &str) -> Difference {
             "move it out of the way on the host: {} is for secrets in memory only",
             spec.directory
         ),
+    }
+}
+
+/// What a unit that runs was last told of a resource, in the words of the last apply: a secret that the host has brought back itself
+/// as it started, before any unit that uses it, counts as the version that there was at the last apply.
+pub(super) fn started_with<'a>(
+    id: &ResourceId,
+    desired: &'a Desired,
+    observed: &Observed,
+    receipt: Option<&'a Receipt>,
+) -> Option<&'a Spec> {
+    let spec = &desired.resources.get(id)?.spec;
+    let (
+        Spec::Secret(wanted),
+        Some(Spec::Secret(before)),
+        Some(Fact::Known(State::Secret(SecretState::Delivered {
+            version,
+            intact: true,
+            at_boot: true,
+            ..
+        }))),
+    ) = (
+        spec,
+        receipt.and_then(|receipt| Some(&receipt.entries.get(id)?.spec)),
+        observed.resources.get(id),
+    )
+    else {
+        return Some(spec);
+    };
+    let is_wanted = matches!(&wanted.version, Fact::Known(Some(wanted)) if wanted.0 == version.untrusted());
+    if is_wanted && wanted.unpinned() == before.unpinned() {
+        receipt.and_then(|receipt| Some(&receipt.entries.get(id)?.spec))
+    } else {
+        Some(spec)
     }
 }
 

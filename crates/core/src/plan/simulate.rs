@@ -215,6 +215,7 @@ fn apply(op: &Op, host: &mut Observed) {
                         crate::model::AfterReboot::Fetch => crate::model::FetchRecord::Current,
                         _ => crate::model::FetchRecord::None,
                     },
+                    at_boot: false,
                 };
                 set(host, &Spec::Secret(spec.clone()), State::Secret(state));
             }

@@ -124,7 +124,7 @@ pub(super) fn probes(healths: &[Health], declarations: &Declarations, found: &mu
                     Some(format!("/{}", path.split(['?', '#']).next().unwrap_or(""))),
                 )
             }
-            Check::Unit { .. } => continue,
+            Check::Unit { .. } | Check::NoNames { .. } => continue,
         };
         let (host, port) = address.rsplit_once(':').unwrap_or((address, "80"));
         let here = host == "localhost" || host == "[::1]" || host.starts_with("127.");

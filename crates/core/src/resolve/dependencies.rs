@@ -381,6 +381,14 @@ impl On<'_, '_> {
     fn probe(&mut self, probe: &ProbeSpec) {
         match &probe.check {
             Check::Unit { unit } => self.add(self.index.get(Kind::Unit, unit.as_str()), DependencyReason::Checks),
+            Check::NoNames { files, units, .. } => {
+                for path in files {
+                    self.path(path.as_str());
+                }
+                for unit in units {
+                    self.add(self.index.get(Kind::Unit, unit.as_str()), DependencyReason::Checks);
+                }
+            }
             Check::Http { .. } | Check::Tcp { .. } => {
                 for unit in self.index.active_units.clone() {
                     self.add(Some(unit), DependencyReason::Checks);

@@ -206,6 +206,7 @@ fn declare(spec: FirewallSpec, span: Span, declarations: &mut Declarations, foun
             let spec = PackageSpec {
                 name: package.name.clone(),
                 want: PackageWant::Present,
+                recommends: true,
             };
             declarations.declare(Spec::Package(spec), span, Vec::new(), found);
         }

@@ -1,23 +1,56 @@
 //! Names that must not be on a host, such as that of a variable with an API key that no bot may have. They are looked for in all
-//! that the configuration puts there; what a host has beside that is not known here.
+//! that the configuration puts there, and a probe looks for them on the host itself; nothing is looked at here.
+
+use std::collections::BTreeSet;
 
 use crate::config::{Code, Diagnostic, Span, Spanned};
-use crate::model::{ResourceId, SecretContent, SecretPart, SecretSource, Spec};
+use crate::model::{Check, Millis, ProbeSpec, ResourceId, SecretContent, SecretPart, SecretSource, Spec, has_name};
+
+/// What the probe is called.
+const PROBE: &str = "forbidden-names";
 
 use super::declared::Declarations;
 
-/// Reports every resource that has a forbidden name in it.
+/// Reports every resource that has a forbidden name in it, and has the host looked through for others.
 pub(super) fn names<'a>(
     forbidden: impl Iterator<Item = &'a Spanned<String>>,
-    declarations: &Declarations,
+    declarations: &mut Declarations,
     found: &mut Vec<Diagnostic>,
 ) {
-    for name in forbidden.filter(|name| !name.value.is_empty()) {
+    let forbidden: Vec<_> = forbidden.filter(|name| !name.value.is_empty()).collect();
+    for name in &forbidden {
         for (id, declared) in &declarations.resources {
             if has(id, &declared.spec, &name.value, declarations) {
                 found.push(finding(name, id, declared.span));
             }
         }
+    }
+    let Some(first) = forbidden.first() else { return };
+    let names = forbidden.iter().map(|name| name.value.clone()).collect();
+    let probe = probe(names, declarations);
+    declarations.declare(Spec::Probe(probe), first.span, Vec::new(), found);
+}
+
+/// Looks for them on the host, where somebody else may have put them: in the files that it is to have, and in what its units run
+/// with.
+fn probe(names: BTreeSet<String>, declarations: &Declarations) -> ProbeSpec {
+    let (mut files, mut units) = (BTreeSet::new(), BTreeSet::new());
+    for declared in declarations.resources.values() {
+        match &declared.spec {
+            Spec::File(file) => _ = files.insert(file.path.clone()),
+            Spec::Block(block) => _ = files.insert(block.path.clone()),
+            Spec::Secret(secret) => _ = files.insert(secret.path.clone()),
+            Spec::Unit(unit) => _ = units.insert(unit.name.clone()),
+            _ => {}
+        }
+    }
+    ProbeSpec {
+        name: PROBE.to_owned(),
+        check: Check::NoNames { names, files, units },
+        // Nobody else takes one away: there is nothing to wait for.
+        timeout: Millis::seconds(1),
+        interval: Millis::seconds(1),
+        threshold: 1,
     }
 }
 
@@ -44,7 +77,7 @@ fn has(id: &ResourceId, spec: &Spec, name: &str, declarations: &Declarations) ->
         }
         _ => {}
     }
-    texts.iter().any(|text| is_word_of(name, text))
+    texts.iter().any(|text| has_name(text.as_bytes(), name))
 }
 
 /// What a source is called where it is kept.
@@ -57,16 +90,6 @@ fn words(source: &SecretSource) -> Option<&str> {
     }
 }
 
-/// Whether a name stands in a text, and not as a part of a longer one.
-fn is_word_of(name: &str, text: &str) -> bool {
-    let goes_on = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    text.match_indices(name).any(|(at, _)| {
-        let before = text.get(..at).and_then(|before| before.chars().next_back());
-        let after = text.get(at + name.len()..).and_then(|after| after.chars().next());
-        !before.is_some_and(goes_on) && !after.is_some_and(goes_on)
-    })
-}
-
 fn finding(name: &Spanned<String>, id: &ResourceId, span: Span) -> Diagnostic {
     let message = format!(
         "`{id}` has the name `{}` in it, which is forbidden on this host",
@@ -75,23 +98,4 @@ fn finding(name: &Spanned<String>, id: &ResourceId, span: Span) -> Diagnostic {
     Diagnostic::error(Code::Forbidden, message, span, "it is in this")
         .also(name.span, "forbidden here")
         .help("take it out of that resource, or out of `forbid`")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_word_of;
-
-    #[test]
-    fn only_the_whole_name_counts() {
-        for (text, is_in) in [
-            ("OPENAI_API_KEY=x", true),
-            ("export OPENAI_API_KEY", true),
-            ("\"OPENAI_API_KEY\"", true),
-            ("MY_OPENAI_API_KEY=x", false),
-            ("OPENAI_API_KEYS", false),
-            ("", false),
-        ] {
-            assert_eq!(is_word_of("OPENAI_API_KEY", text), is_in, "{text}");
-        }
-    }
 }

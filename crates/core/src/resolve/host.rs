@@ -127,7 +127,7 @@ fn with_modules(
         .iter()
         .flat_map(|group| &group.forbid)
         .chain(&host.forbid);
-    forbid::names(forbidden, &declarations, renderer.found);
+    forbid::names(forbidden, &mut declarations, renderer.found);
     check::paths(&declarations, renderer.found);
     check::holds(&declarations, renderer.found);
     check::blocks(&declarations, renderer.found);

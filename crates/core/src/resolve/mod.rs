@@ -33,7 +33,7 @@ mod why;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::config::{Code, Diagnostic, Host, Label, Project, Severity, SourceId, SourceMap, Sources, load};
-use crate::model::{Desired, HostName};
+use crate::model::{Desired, HostName, SecretItem};
 
 use trace::Trace;
 
@@ -46,6 +46,8 @@ pub struct Resolution {
     pub hosts: BTreeMap<HostName, Desired>,
     /// The hosts with errors: in their own file, in a module they use, or in what comes of both.
     pub hosts_with_errors: BTreeSet<HostName>,
+    /// The secrets that each host declares and nothing on it uses, by name, with where they are kept.
+    pub unused_secrets: BTreeMap<HostName, BTreeMap<String, SecretItem>>,
     /// Everything found in all files, in the order of files and lines. Errors in a module that no host uses are among
     /// them, and keep no host from being resolved.
     pub diagnostics: Vec<Diagnostic>,
@@ -92,6 +94,7 @@ fn stage(
     let mut resolution = Resolution {
         hosts: BTreeMap::new(),
         hosts_with_errors: BTreeSet::new(),
+        unused_secrets: BTreeMap::new(),
         diagnostics: Vec::new(),
         sources: std::mem::take(&mut project.sources),
     };
@@ -125,6 +128,13 @@ fn stage(
     }
     let mut found = Vec::new();
     secrets::shared_by_mistake(&shared.secrets, &mut found);
+    for (host, kept) in shared.secrets {
+        let unused = kept.into_iter().filter(|kept| !kept.used);
+        let unused: BTreeMap<_, _> = unused.map(|kept| (kept.name, kept.item)).collect();
+        if !unused.is_empty() {
+            resolution.unused_secrets.insert(host, unused);
+        }
+    }
     resolution.diagnostics = record.all;
     resolution.diagnostics.extend(found);
     resolution

@@ -65,6 +65,8 @@ pub(super) fn finish(
     for (name, draft) in &drafts {
         let shared = draft.shared.as_ref().is_some_and(|shared| shared.value);
         items.extend(draft.item(name).map(|item| Kept {
+            name: name.clone(),
+            used: true,
             item,
             span: draft.span,
             shared,
@@ -125,6 +127,9 @@ pub(super) fn finish(
         let is_used = in_texts.contains(name) || users.values().any(|secrets| secrets.contains(name));
         let path = specs.get(name).map(|spec| &spec.path);
         if !is_used && !path.is_some_and(|path| is_named(path, declarations)) {
+            for kept in items.iter_mut().filter(|kept| kept.name == *name) {
+                kept.used = false;
+            }
             let message = format!("nothing uses the secret `{name}`");
             let diagnostic = Diagnostic::error(Code::UnusedSecret, message, draft.span, "declared here");
             let help = "list the units that read it: units = [\"NAME.service\"], or remove it";
@@ -137,7 +142,7 @@ pub(super) fn finish(
     if after_reboot != AfterReboot::Push
         && let Some(span) = drafts.values().map(|draft| draft.span).min()
     {
-        boot_unit(host, span, declarations, found);
+        boot_unit(host, span, &users, declarations, found);
     }
     for (name, spec) in specs {
         let span = drafts.get(&name).map(|draft| draft.span);

@@ -11,6 +11,7 @@ mod tests;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -315,7 +316,12 @@ impl Embedded {
             file: self.config.file.clone(),
         };
         match fs::metadata(&path) {
-            Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_FILE_BYTES as u64 => {}
+            Ok(metadata) if metadata.is_file() && metadata.len() <= MAX_FILE_BYTES as u64 => {
+                let mode = metadata.permissions().mode() & 0o7777;
+                if mode & 0o002 != 0 {
+                    return Err(Problem::Writable { path, mode });
+                }
+            }
             Ok(_) => {
                 let why = "not a regular file, or larger than any such file is";
                 return Err(Problem::read(&path, std::io::Error::new(ErrorKind::InvalidInput, why)));

@@ -87,6 +87,11 @@ impl Control {
         calls.iter().map(call).collect()
     }
 
+    /// Forgets calls, failures and all secrets.
+    pub(crate) fn reset(&self) {
+        self.ask("POST", "/_test/reset", "");
+    }
+
     /// Makes the service's host an instance of EC2 with this role; without one, it has none.
     pub(crate) fn be_instance(&self, role: Option<&str>) {
         self.ask(

@@ -45,6 +45,7 @@ pub(super) fn delivered(version: &str, intact: bool) -> SecretState {
         mode: "0400".parse().unwrap(),
         sealed: None,
         fetch: FetchRecord::None,
+        at_boot: false,
     }
 }
 
@@ -161,6 +162,7 @@ fn a_host_that_is_to_fetch_a_secret_has_that_on_record_without_any_value() {
             mode,
             sealed,
             fetch: _,
+            at_boot,
         } => SecretState::Delivered {
             version,
             intact,
@@ -169,6 +171,7 @@ fn a_host_that_is_to_fetch_a_secret_has_that_on_record_without_any_value() {
             mode,
             sealed,
             fetch: record,
+            at_boot,
         },
         other => other,
     };

@@ -8,6 +8,10 @@ use crate::model::{HostName, SecretItem};
 /// A value in a store that a host has.
 #[derive(Debug)]
 pub(in crate::resolve) struct Kept {
+    /// What the host calls it.
+    pub(in crate::resolve) name: String,
+    /// Whether anything on the host uses it, as far as that is known: where something is wrong, it is taken to be used.
+    pub(in crate::resolve) used: bool,
     pub(in crate::resolve) item: SecretItem,
     /// Where it is declared.
     pub(in crate::resolve) span: Span,

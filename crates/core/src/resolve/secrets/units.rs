@@ -188,15 +188,22 @@ fn drop_in(unit: &UnitName, text: String, span: Span, declarations: &mut Declara
 }
 
 /// The unit that brings secrets back at boot, before those that need them.
-pub(super) fn boot_unit(host: &Host, span: Span, declarations: &mut Declarations, found: &mut Vec<Diagnostic>) {
+pub(super) fn boot_unit(
+    host: &Host,
+    span: Span,
+    users: &BTreeMap<UnitName, BTreeSet<String>>,
+    declarations: &mut Declarations,
+    found: &mut Vec<Diagnostic>,
+) {
     let span = host.secrets.after_reboot.as_ref().map_or(span, |said| said.span);
     let (of_network, of_time) = match host.secrets.after_reboot.as_ref().map(|said| said.value) {
         Some(AfterReboot::Fetch) => (fetch::NETWORK, fetch::TIME),
         _ => ("", ""),
     };
+    let waiting = starts(users, declarations);
     let text = format!(
         "# Written by provision: what is changed here by hand is changed back.\n[Unit]\nDescription=Bring this host's secrets back \
-         into its memory\n{of_network}[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+         into its memory\n{of_network}{waiting}[Service]\nType=oneshot\nRemainAfterExit=yes\n\
          ExecStart={BOOT_PROGRAM} secrets-at-boot\n{of_time}LimitCORE=0\n[Install]\nWantedBy=multi-user.target\n"
     );
     let (Ok(path), Ok(name)) = (
@@ -214,6 +221,30 @@ pub(super) fn boot_unit(host: &Host, span: Span, declarations: &mut Declarations
         settle: Millis::seconds(1),
     };
     declarations.declare(Spec::Unit(unit), span, Vec::new(), found);
+}
+
+/// Lets it start the units that wait for it, in its `[Unit]`: those that start with the host. At boot they start anyhow, and after
+/// it; where it first fails and succeeds later, nobody else would start them. Users' managers start their own.
+fn starts(users: &BTreeMap<UnitName, BTreeSet<String>>, declarations: &Declarations) -> String {
+    let is_enabled = |unit: &UnitName| {
+        let declared = declarations.resources.get(&ResourceId::new(Kind::Unit, unit.as_str()));
+        matches!(
+            declared.map(|declared| &declared.spec),
+            Some(Spec::Unit(UnitSpec {
+                enabled: Some(true),
+                ..
+            }))
+        )
+    };
+    let waiting: Vec<&str> = users
+        .keys()
+        .filter(|unit| unit.user().is_none() && is_enabled(unit))
+        .map(UnitName::as_str)
+        .collect();
+    match waiting.as_slice() {
+        [] => String::new(),
+        waiting => format!("Wants={}\n", waiting.join(" ")),
+    }
 }
 
 fn declare_file(
