@@ -930,7 +930,7 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
                 Spec::Package(PackageSpec {
                     name: format!("p{number}"),
                     want,
-                    recommends: number % 2 == 0,
+                    recommends: number.is_multiple_of(2),
                 }),
                 State::Package(state),
             )
