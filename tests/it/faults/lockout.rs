@@ -280,7 +280,9 @@ fn one_who_confirms_and_the_deadline_never_disagree() {
             assert_eq!(newest(&lab), "confirmed");
         } else {
             undone += 1;
-            assert_eq!((told.code(), other.code()), (3, 3), "{words}");
+            // Who comes while the undo restarts sshd is not let in, and learns no more than that.
+            assert_eq!(told.code(), 3, "{words}");
+            assert!(matches!(other.code(), 3 | 4), "{words}");
             assert_eq!(lab.on_host(DIGEST), from, "{words}");
             assert_eq!(newest(&lab), "rolled-back");
         }
