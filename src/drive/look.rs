@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use provision_core::doctor::Trip;
 use provision_core::model::{Connection, Desired, Examination, Examine, HostName, Observed, UnitName};
+use provision_core::plan::accounts;
 use provision_core::wire::{Request, Response, StatusReport};
 
 use super::session::Session;
@@ -14,11 +15,9 @@ use crate::events::Progress;
 use crate::transport::{self, Transport};
 
 pub(super) async fn look<T>(desired: &Desired, channel: &Channel<T>) -> Result<Observed, ReachError> {
-    let specs = desired
-        .resources
-        .values()
-        .map(|resource| resource.spec.clone())
-        .collect();
+    let accounts = accounts(desired);
+    let declared = desired.resources.values().map(|resource| &resource.spec);
+    let specs = declared.chain(accounts.values()).cloned().collect();
     let started = Instant::now();
     let request = Request::Observe { specs };
     let (mut session, transport) = talk(&desired.host, &desired.connection, &[request], &reads(), channel).await?;
@@ -28,7 +27,11 @@ pub(super) async fn look<T>(desired: &Desired, channel: &Channel<T>) -> Result<O
     };
     channel
         .progress(Progress::Observed {
-            resources: observed.resources.len(),
+            resources: observed
+                .resources
+                .keys()
+                .filter(|id| !accounts.contains_key(*id))
+                .count(),
             millis: millis(started),
         })
         .await;

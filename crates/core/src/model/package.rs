@@ -17,6 +17,17 @@ pub struct PackageSpec {
     pub recommends: bool,
 }
 
+impl PackageSpec {
+    /// Whether the package is called like a user or a group, as `redis-server` and `redis` are: then it may well make it.
+    #[must_use]
+    pub fn may_make(&self, account: &str) -> bool {
+        let stem = account.trim_start_matches(['_', '-']).trim_start_matches("Debian-");
+        let short = stem.len().min(self.name.len());
+        let is_alike = short >= 3 && (self.name.starts_with(stem) || stem.starts_with(&self.name));
+        self.want != PackageWant::Absent && is_alike
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 const fn is_yes(value: &bool) -> bool {
     *value

@@ -3,6 +3,7 @@
 
 mod access;
 mod account;
+mod belongs;
 mod block;
 mod check;
 mod compare;
@@ -34,6 +35,7 @@ use crate::model::{
 use difference::{Difference, Edit};
 use order::Work;
 
+pub use belongs::accounts;
 pub use compare::{Comparison, Differs, compare, contents};
 pub use rollback::{Remains, Rollback, rollback};
 pub use undo::Undo;
@@ -46,6 +48,7 @@ pub fn plan(desired: &Desired, observed: &Observed, by: &Applier) -> Plan {
     let mut draft = Draft::new(desired, observed);
     draft.removals();
     draft.resources();
+    draft.owners();
     draft.units();
     draft.probes();
     draft.finish(by)
@@ -195,6 +198,32 @@ impl<'a> Draft<'a> {
                 deleted.is_some_and(|change| change.action == Action::Remove)
             });
             self.take(id, resource, found, state);
+        }
+    }
+
+    /// Secrets that would be put in place for somebody who is not there: nothing of the host is changed for them.
+    fn owners(&mut self) {
+        for (id, resource) in &self.desired.resources {
+            let Spec::Secret(spec) = &resource.spec else { continue };
+            let is_put = self
+                .changes
+                .get(id)
+                .is_some_and(|change| matches!(change.action, Action::Create | Action::Update));
+            if !is_put {
+                continue;
+            }
+            let nobody = belongs::nobody(id, spec, self.desired, self.observed, &self.changes);
+            if let Some((problem, fix)) = nobody {
+                self.changes.remove(id);
+                self.work.retain(|work| work.id != *id);
+                self.blockers.push(Blocker {
+                    id: id.clone(),
+                    unknown: false,
+                    problem,
+                    fix,
+                    origin: Some(resource.origin.clone()),
+                });
+            }
         }
     }
 

@@ -98,7 +98,7 @@ fn sorted(work: Vec<Work>, desired: Option<&Desired>) -> Vec<Work> {
 }
 
 /// The changing resources that are reached over any number of unchanged ones.
-fn reach(
+pub(super) fn reach(
     from: impl Iterator<Item = ResourceId>,
     changing: &BTreeSet<ResourceId>,
     desired: Option<&Desired>,

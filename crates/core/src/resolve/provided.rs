@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::config::{Code, Diagnostic, Span, did_you_mean};
-use crate::model::{Dependency, Kind, PackageWant, ResourceId, Spec, Switch};
+use crate::model::{Dependency, Kind, ResourceId, Spec, Switch};
 
 use super::declared::{Declarations, Declared};
 use super::dependencies::Dependencies;
@@ -153,13 +153,8 @@ fn provided(kind: Kind, name: &str, declarations: &Declarations) -> bool {
 
 /// Whether a managed package is called like the user, as `redis-server` and `redis` are.
 pub(super) fn by_package(name: &str, declarations: &Declarations) -> bool {
-    let stem = name.trim_start_matches(['_', '-']).trim_start_matches("Debian-");
-    let alike = |package: &str| {
-        let short = stem.len().min(package.len());
-        short >= 3 && (package.starts_with(stem) || stem.starts_with(package))
-    };
     declarations.resources.values().any(|declared| match &declared.spec {
-        Spec::Package(package) => package.want != PackageWant::Absent && alike(&package.name),
+        Spec::Package(package) => package.may_make(name),
         _ => false,
     })
 }

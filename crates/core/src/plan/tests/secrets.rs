@@ -1,6 +1,7 @@
 //! Secrets: planned by version, delivered in one step, and gone from memory when nobody declares them.
 
 use super::*;
+use crate::plan::accounts;
 
 pub(super) fn secret(name: &str, version: Fact<Option<SecretVersion>>) -> SecretSpec {
     SecretSpec {
@@ -259,5 +260,132 @@ fn a_secret_that_is_kept_elsewhere_is_another_one_though_its_version_is_called_t
         matches!(&plan_of(&now).steps[0].op, Op::Secrets { deliver, .. } if deliver.contains_key("a")),
         "{:#?}",
         plan_of(&now)
+    );
+}
+
+#[test]
+fn a_secret_for_somebody_whom_the_host_does_not_have_blocks_the_plan_unless_the_plan_may_make_them() {
+    let of = |owner: &str, group: &str| {
+        Spec::Secret(SecretSpec {
+            owner: owner.into(),
+            group: group.into(),
+            ..secret("a", version("v1"))
+        })
+    };
+    let asked = |desired: &Desired| -> Vec<_> { accounts(desired).keys().map(ToString::to_string).collect() };
+    // What the host answers to all that it is asked for.
+    let plan_of = |desired: &Desired, others: Vec<(&str, State)>| {
+        let mut observed = host(vec![("secret:a", GONE)]);
+        for (id, spec) in accounts(desired) {
+            assert_eq!(id, spec.id());
+            let state = absent(id.kind).unwrap();
+            observed.resources.insert(id, Fact::Known(state));
+        }
+        observed.resources.extend(
+            others
+                .into_iter()
+                .map(|(id, state)| (id.parse().unwrap(), Fact::Known(state))),
+        );
+        plan(desired, &observed, &by())
+    };
+    let told = |plan: &Plan| -> Vec<_> {
+        let told = |blocker: &crate::model::Blocker| format!("{}: {}", blocker.id, blocker.problem.untrusted());
+        plan.blockers.iter().map(told).collect()
+    };
+
+    let nobody = desired(vec![
+        (of("bto", "adm"), vec![]),
+        (unit("bot.service"), vec![on("secret:a", DependencyReason::Uses)]),
+    ]);
+    assert_eq!(asked(&nobody), ["group:adm", "user:bto"]);
+    let blocked = plan_of(&nobody, vec![("unit:bot.service", found_unit("enabled", "active"))]);
+    assert_eq!(
+        told(&blocked),
+        ["secret:a: it is for the user `bto`, which the host does not have"]
+    );
+    assert!(blocked.blockers[0].fix.contains("[users.bto]"), "{blocked:#?}");
+    assert!(
+        blocked.changes.is_empty() && !blocked.blockers[0].unknown,
+        "{blocked:#?}"
+    );
+
+    let bto = State::User(UserState::Present {
+        uid: 7,
+        group: Owner { id: 7, name: None },
+        groups: BTreeSet::new(),
+        home: "/".into(),
+        shell: "/".into(),
+        comment: "".into(),
+    });
+    let no_group = plan_of(
+        &nobody,
+        vec![
+            ("user:bto", bto.clone()),
+            ("unit:bot.service", found_unit("enabled", "active")),
+        ],
+    );
+    assert_eq!(
+        told(&no_group),
+        ["secret:a: it is for the group `adm`, which the host does not have"]
+    );
+    let adm = State::Group(GroupState::Present { gid: 4 });
+    let all = plan_of(
+        &nobody,
+        vec![
+            ("user:bto", bto.clone()),
+            ("group:adm", adm),
+            ("unit:bot.service", found_unit("enabled", "active")),
+        ],
+    );
+    assert_eq!(told(&all), [""; 0]);
+
+    // Numbers and root are asked for nowhere.
+    assert_eq!(asked(&desired(vec![(of("root", "77"), vec![])])), [""; 0]);
+
+    // A package that the plan installs may make it: it is called alike, or the configuration says that it comes first.
+    let package = |name: &str| {
+        Spec::Package(PackageSpec {
+            name: name.into(),
+            want: PackageWant::Present,
+            recommends: true,
+        })
+    };
+    let installed = || State::Package(PackageState::Absent);
+    for (name, waits, blocks) in [
+        ("redis-server", false, false),
+        ("tor", false, true),
+        ("tor", true, false),
+    ] {
+        let id = format!("package:{name}");
+        let depends = waits.then(|| on(&id, DependencyReason::After)).into_iter().collect();
+        let desired = desired(vec![(of("redis", "redis"), depends), (package(name), vec![])]);
+        let plan = plan_of(&desired, vec![(&id, installed())]);
+        assert_eq!(plan.blockers.len(), usize::from(blocks), "{name}: {plan:#?}");
+        // One that is installed already has made all that it makes.
+        let there = State::Package(PackageState::Installed { version: "1".into() });
+        let plan = plan_of(&desired, vec![(&id, there)]);
+        assert_eq!(plan.blockers.len(), 1, "{name}: {plan:#?}");
+    }
+
+    // One that leaves the host with this plan is nobody either.
+    let user = Spec::User(UserSpec {
+        name: "bto".into(),
+        uid: None,
+        group: None,
+        groups: BTreeSet::new(),
+        home: None,
+        create_home: false,
+        shell: None,
+        comment: None,
+        system: true,
+    });
+    let had = desired(vec![(user, vec![])]);
+    let mut observed = host(vec![("secret:a", GONE)]);
+    observed.resources.insert("user:bto".parse().unwrap(), Fact::Known(bto));
+    observed.receipt = Fact::Known(Some(receipt(&had, vec![("user:bto", State::User(UserState::Absent))])));
+    let leaves = plan(&desired(vec![(of("bto", "root"), vec![])]), &observed, &by());
+    assert_eq!(
+        told(&leaves),
+        ["secret:a: it is for the user `bto`, which this plan deletes"]
     );
 }
