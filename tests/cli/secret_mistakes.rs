@@ -94,7 +94,7 @@ fn rows() -> Vec<Row> {
         offline(
             "an unknown user",
             "[secrets.token]\nowner = \"bto\"\nunits = [\"bot.service\"]\n[users.bot]\nsystem = true\n",
-            // It may be the host's own: only the host can say, and an apply says it there.
+            // It may be the host's own: only a look at the host can say, and a plan that has looked is refused.
             0,
         ),
         asked(

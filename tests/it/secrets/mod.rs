@@ -6,6 +6,7 @@ mod forbid;
 mod life;
 mod reboot;
 mod store;
+mod whole;
 
 use crate::lab::Lab;
 
