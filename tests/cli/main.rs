@@ -15,6 +15,7 @@ mod panic;
 mod project;
 mod reach;
 mod schema;
+mod secret_calls;
 mod secret_mistakes;
 mod secrets;
 #[expect(dead_code, reason = "it is shared with other packages' tests, which use all of it")]

@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use provision_core::model::Digest;
 
+use crate::faults::until;
 use crate::lab::{Lab, Ran};
 use crate::stand_in::StandIn;
 
@@ -241,4 +242,57 @@ fn a_key_of_many_lines_and_every_byte_there_is_arrive_exactly() {
     expected.sort();
     let expected: Vec<_> = expected.into_iter().map(|(_, line)| line).collect();
     assert_eq!(sums.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn hosts_of_one_run_get_one_version_though_the_store_moves_between_them() {
+    let (one, other) = (Lab::new(), Lab::new());
+    // In the order in which hosts are applied to, one after the other.
+    let (first, second) = if one.name() < other.name() {
+        (one, other)
+    } else {
+        (other, one)
+    };
+    first.write("values/token", "canary-one\n");
+    let value = first.root().join("values/token").display().to_string();
+    let secret =
+        format!("[secrets.token]\ncommand = [\"cat\", {value:?}]\nshared = true\nunits = [\"bot.service\"]\n{COUNTED}");
+    // The first waits in the middle of its run, when it has the secret; the second is told nothing before that has ended.
+    let gate = "[commands.gate]\nrun = [\"/bin/sh\", \"-c\", \"touch /root/came; until [ -e /root/go ]; do sleep 0.02; done\"]\n\
+                creates = \"/root/go\"\nafter = [\"secret:token\"]\n";
+    first.declare(&format!("{secret}{gate}"));
+    let text = second.host_file(second.host.ssh_address().port(), &secret);
+    first.write(&format!("hosts/{}.toml", second.name()), &text);
+    let run = first
+        .command(&["apply", "--yes", "--parallel", "1"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let came = first.outside("/root/came");
+    until("a run in its middle", || came.exists());
+    assert_eq!(first.on_host("cat /run/agenix/token"), "canary-one");
+    second.on_host("test ! -e /run/agenix");
+    first.write("values/token", "canary-two\n");
+    first.on_host("touch /root/go");
+    let output = run.wait_with_output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    for lab in [&first, &second] {
+        assert_eq!(lab.on_host("cat /run/agenix/token"), "canary-one");
+    }
+    // The next run has the next one, for both.
+    let _ = first.provision(&["apply", "--yes"]).expect(0);
+    for lab in [&first, &second] {
+        assert_eq!(lab.on_host("cat /run/agenix/token"), "canary-two");
+    }
+
+    // One that moves between the plan and the run is for no host.
+    first.write("values/token", "canary-three\n");
+    let _ = first.provision(&["plan", "--out", "both.plan"]).expect(0);
+    first.write("values/token", "canary-four\n");
+    let stale = first.provision(&["apply", "--yes", "./both.plan"]).expect(5);
+    assert!(stale.stderr.contains("moved since the plan"), "{}", stale.told());
+    for lab in [&first, &second] {
+        assert_eq!(lab.on_host("cat /run/agenix/token"), "canary-two");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use provision_secrets::{MAX_VALUE_BYTES, Problem, SecretValue, Version};
+use provision_secrets::{MAX_VALUE_BYTES, Problem, SecretValue, StoreError, Version};
 
 use crate::scene::{KEYS, Scene, aws, key, planned, scene, staged};
 
@@ -240,7 +240,30 @@ fn a_role_is_assumed_where_one_is_said() {
             let role = Some("arn:aws:iam::123456789012:role/reader".to_owned());
             let stores = scene.stores_with(|aws| aws.role = role.clone());
             let wanted = planned(&stores, [aws("token")]).await;
-            assert!(stores.values(&wanted).await[&aws("token")].is_ok());
+            let before = scene.aws.keys().len();
+            assert_eq!(
+                stores.values(&wanted).await[&aws("token")].as_ref().unwrap().expose(),
+                b"one"
+            );
+            let calls = scene.aws.keys();
+            // Whoever asks is known only for becoming the role; all reads are the role's.
+            let given: Vec<_> = calls
+                .iter()
+                .filter(|(operation, ..)| operation == "AssumeRole")
+                .collect();
+            let [(_, asked, Some(role_key))] = given[..] else {
+                panic!("it is assumed once: {calls:?}")
+            };
+            assert_eq!(asked, "KNOWN");
+            assert_ne!(role_key, "KNOWN");
+            let reads = calls
+                .iter()
+                .filter(|(operation, ..)| operation.ends_with("Secret") && operation != "CreateSecret");
+            let reads: Vec<_> = reads
+                .chain(&calls[before..])
+                .map(|(operation, key, _)| (operation.as_str(), key))
+                .collect();
+            assert_eq!(reads, [("DescribeSecret", role_key), ("BatchGetSecretValue", role_key)]);
             scene.aws.fail(
                 "AssumeRole",
                 None,
@@ -255,6 +278,36 @@ fn a_role_is_assumed_where_one_is_said() {
                 matches!(problem, Problem::UnusableCredentials { detail } if detail.contains("sts:AssumeRole")),
                 "{problem:?}"
             );
+        },
+    );
+}
+
+#[test]
+fn region_and_endpoint_of_the_project_come_before_those_of_the_environment() {
+    let environment = [("AWS_REGION", "us-east-1"), ("AWS_ENDPOINT_URL", "http://127.0.0.1:{}")];
+    let variables = [KEYS.as_slice(), &environment].concat();
+    scene(
+        "aws::region_and_endpoint_of_the_project_come_before_those_of_the_environment",
+        &variables,
+        |scene| async move {
+            scene.create("token", "one").await;
+            let problem = |found: BTreeMap<_, Result<Version, StoreError>>| found[&aws("token")].clone().unwrap_err();
+            let wanted = &[aws("token")].into();
+
+            // Nothing is said: the environment's endpoint answers, in the environment's region, which has no such secret.
+            let silent = scene.stores_with(|aws| (aws.region, aws.endpoint) = (None, None));
+            let error = problem(silent.versions(wanted).await);
+            assert!(error.to_string().contains("us-east-1"), "{error}");
+            // The project says the region, then the place.
+            let region = scene.stores_with(|aws| aws.endpoint = None);
+            assert!(region.versions(wanted).await[&aws("token")].is_ok());
+            let nobody = std::net::TcpListener::bind("127.0.0.1:0")
+                .unwrap()
+                .local_addr()
+                .unwrap();
+            let endpoint = scene.stores_with(|aws| aws.endpoint = Some(format!("http://{nobody}")));
+            let error = problem(endpoint.versions(wanted).await);
+            assert!(matches!(error.problem, Problem::Unreachable { .. }), "{error:?}");
         },
     );
 }

@@ -76,15 +76,28 @@ impl Control {
 
     /// The operations called since the last time this was asked, with how many secrets each was about.
     pub(crate) fn calls(&self) -> Vec<(String, usize)> {
-        let calls = self.ask("GET", "/_test/calls", "");
-        let calls: Vec<_> = calls.as_array().unwrap().clone();
         let call = |call: &Value| {
             (
                 call["operation"].as_str().unwrap().to_owned(),
                 call["ids"].as_array().unwrap().len(),
             )
         };
-        calls.iter().map(call).collect()
+        self.called().iter().map(call).collect()
+    }
+
+    /// The same, with the access key that each was asked with; and of `AssumeRole` the one that it gave.
+    pub(crate) fn keys(&self) -> Vec<(String, String, Option<String>)> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let call = |call: &Value| {
+            let (operation, key) = (text(&call["operation"]), text(&call["key"]));
+            (operation.unwrap(), key.unwrap_or_default(), text(&call["gave"]))
+        };
+        self.called().iter().map(call).collect()
+    }
+
+    fn called(&self) -> Vec<Value> {
+        let calls = self.ask("GET", "/_test/calls", "");
+        calls.as_array().unwrap().clone()
     }
 
     /// Forgets calls, failures and all secrets.

@@ -13,7 +13,8 @@ It is an EC2 instance's metadata service as well, and that one speaks IMDSv2 alo
 time to live, none through a proxy, none after its time.
 And for tests: it counts calls, and fails on demand.
 
-GET  /_test/calls                        [{"operation": …, "ids": […], "region": …}, …] since the last reset
+GET  /_test/calls                        [{"operation": …, "ids": […], "region": …, "key": …}, …] since the last reset; `key` is the
+                  access key that it was asked with, and of AssumeRole `gave` the one that the role has got
 POST /_test/fail  {"operation", "id", "code", "message", "times"}   the next calls of that operation fail; with an id, of that secret.
                   GetSecretValue with an id fails inside of a batch as well, as one of its Errors
 POST /_test/instance {"role", "region", "ahead"}   what the instance is: without a role there is none; `ahead` is by how many seconds the clock
@@ -208,6 +209,11 @@ def of_credentials(environ, body):
     return region, None
 
 
+def key_of(environ):
+    found = re.search(r"Credential=([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
+    return found and found.group(1)
+
+
 def with_body(environ, body):
     environ["wsgi.input"] = BytesIO(body)
     environ["CONTENT_LENGTH"] = str(len(body))
@@ -233,7 +239,7 @@ class Door:
             ids = request.get("SecretIdList") or [request[key] for key in ("SecretId", "Name") if key in request]
             refused = refused or too_strict_to_pass(operation, request)
             with LOCK:
-                CALLS.append({"operation": operation, "ids": ids, "region": region})
+                CALLS.append({"operation": operation, "ids": ids, "region": region, "key": key_of(environ)})
                 refused = refused or self.failure(operation, ids)
             if refused:
                 return refusal(start_response, *refused)
@@ -242,12 +248,24 @@ class Door:
         else:
             with LOCK:
                 form = re.search(rb"Action=(\w+)", body)
-                refused = self.failure(form.group(1).decode() if form else "", [])
+                action = form.group(1).decode() if form else ""
+                refused = self.failure(action, [])
             if refused:
                 text = f"<ErrorResponse><Error><Code>{refused[0]}</Code><Message>{refused[1]}</Message></Error></ErrorResponse>"
                 start_response("403 Forbidden", [("Content-Type", "text/xml"), ("Content-Length", str(len(text)))])
                 return [text.encode()]
+            if action == "AssumeRole":
+                return self.assume(environ, body, start_response)
         return self.inner(with_body(environ, body), start_response)
+
+    def assume(self, environ, body, start_response):
+        """Passes it on, and notes down whom it makes of whom."""
+        text = b"".join(self.inner(with_body(environ, body), start_response))
+        gave = re.search(rb"<AccessKeyId>([^<]+)<", text)
+        call = {"operation": "AssumeRole", "ids": [], "region": None, "key": key_of(environ)}
+        with LOCK:
+            CALLS.append({**call, "gave": gave and gave.group(1).decode()})
+        return [text]
 
     def batch(self, environ, request, start_response):
         """Passes a batch on without the secrets that are to fail, and tells of those among its errors."""
