@@ -14,7 +14,7 @@ use provision_core::model::{
 
 use crate::armed::is_armed_for;
 use crate::before::{self, Ground};
-use crate::execute::{self, Orders, Progress, Work};
+use crate::execute::{self, Along, Orders, Progress, Work};
 use crate::generations::{self, GenerationError, Merge, Standing};
 use crate::guard::{self, When};
 use crate::journal::{Journal, JournalError};
@@ -244,6 +244,7 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
     let mut done = BTreeMap::new();
     let mut before = BTreeMap::new();
     let mut complete = true;
+    let mut along = Along::default();
     for (number, step) in plan.steps.iter().enumerate() {
         let began = Instant::now();
         journal.write(&RunEvent::Started { step: number })?;
@@ -259,11 +260,11 @@ fn switch(layout: &Layout, plan_id: Digest, journal: &mut Journal, ready: Ready)
                 orders: Orders::Planned,
             };
             let mut progress = Progress::new(journal, number);
-            match &step.op {
+            match &*along.left(step, &plan.steps[number + 1..]) {
                 // Nothing else is to be done meanwhile, and what is kept now need not be kept afterwards.
-                Op::Settle(_) => thread::scope(|scope| {
+                op @ Op::Settle(_) => thread::scope(|scope| {
                     let _ = scope.spawn(|| generations::keep_brought(layout, &plan));
-                    execute::execute(&step.op, &work, &mut progress)
+                    execute::execute(op, &work, &mut progress)
                 }),
                 op => execute::execute(op, &work, &mut progress),
             }

@@ -166,11 +166,11 @@ fn units_that_use_one_secret_are_restarted_once_each_and_in_the_order_of_their_d
     let lab = Lab::new();
     lab.write("values/token", "canary-one\n");
     let value = lab.root().join("values/token").display().to_string();
-    // By name they would go the other way round.
+    // By name they would go the other way round. It counts as started once it has said so.
     let unit = |name: &str, after: &str| {
         format!(
             "[units.\"{name}.service\"]\nactive = true\nsettle = \"100ms\"\ntext = \"\"\"\n[Unit]\n{after}\n[Service]\n\
-             ExecStart=/bin/sh -c 'read -r token < /run/agenix/token; echo {name} $$token >> /root/starts; exec sleep 99999'\n\"\"\"\n"
+             ExecStartPre=/bin/sh -c 'read -r token < /run/agenix/token; echo {name} $$token >> /root/starts'\nExecStart=/bin/sleep infinity\n\"\"\"\n"
         )
     };
     let body = format!(
@@ -187,6 +187,19 @@ fn units_that_use_one_secret_are_restarted_once_each_and_in_the_order_of_their_d
     assert_eq!(
         lab.on_host("cat /root/starts"),
         "c canary-two\nb canary-two\na canary-two"
+    );
+
+    // Where systemd itself would take the later ones along with the first, each is still started once.
+    let bound = body
+        .replace("After=c.service", "After=c.service\\nRequires=c.service")
+        .replace("After=b.service", "After=b.service\\nRequires=b.service");
+    lab.converge(&bound);
+    lab.on_host("truncate -s 0 /root/starts");
+    lab.write("values/token", "canary-three\n");
+    lab.converge(&bound);
+    assert_eq!(
+        lab.on_host("cat /root/starts"),
+        "c canary-three\nb canary-three\na canary-three"
     );
 }
 

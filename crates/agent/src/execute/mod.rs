@@ -2,6 +2,7 @@
 //! nothing about what to do, and it records nothing; the runner does.
 
 mod account_tools;
+mod along;
 mod block;
 mod command;
 pub(crate) mod dpkg_lock;
@@ -27,6 +28,8 @@ use std::process::ExitStatus;
 
 use provision_core::model::{Blob, Digest, HostText, Op, PlannedEntry, ResourceId, RunEvent, StepError};
 use provision_core::wire::limits::ERROR_LINES;
+
+pub(crate) use along::Along;
 
 use crate::child::{self, ChildError, Invocation, status_words};
 use crate::journal::Journal;
