@@ -148,9 +148,10 @@ fn lines(text: &str) -> Vec<String> {
     lines
 }
 
-/// The absolute paths in a value: `-/etc/default/x`, `/bin/a --config=/etc/b`, `/a:/b`, `"/quoted"`.
+/// The absolute paths in a value: `-/etc/default/x`, `/bin/a --config=/etc/b`, `/a:/b`, `"/quoted"`, and those of a shell's line:
+/// `$(cat /a)`, `>/b`, `` `cat /c` ``.
 fn paths(value: &str) -> impl Iterator<Item = String> {
-    let parts = value.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '=' | ':' | ',' | ';'));
+    let parts = value.split(|c: char| c.is_whitespace() || r#""'=:,;()`<>&|"#.contains(c));
     parts.filter_map(|part| {
         // The prefixes of Exec lines (`-`, `@`, `+`, `!`, `|`) and of optional paths (`-`, `~`).
         let part = part.trim_start_matches(['-', '@', '+', '!', '|', '~']);
@@ -162,6 +163,22 @@ fn paths(value: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_in_the_lines_of_a_shell_end_where_the_shell_ends_them() {
+        let line = "/bin/sh -c 'TOKEN=$(cat /run/agenix/token) exec /opt/bot </etc/in >>/var/log/out 2>&1; x=`cat /run/a`|/bin/b'";
+        let found: Vec<_> = paths(line).collect();
+        let all = [
+            "/bin/sh",
+            "/run/agenix/token",
+            "/opt/bot",
+            "/etc/in",
+            "/var/log/out",
+            "/run/a",
+            "/bin/b",
+        ];
+        assert_eq!(found, all);
+    }
 
     #[test]
     fn everything_a_unit_names_is_found() {
