@@ -45,7 +45,7 @@ fn rooms_used(text: &str) -> BTreeSet<String> {
 
 #[test]
 fn rooms_of_the_command_line_use_only_what_they_may() {
-    const MAY_USE: [(&str, &[&str]); 14] = [
+    const MAY_USE: [(&str, &[&str]); 15] = [
         ("applier.rs", &[]),
         // What `--confirm-at` names is a way of driving.
         ("cli", &["cli", "commands", "drive", "report", "stop", "unseen"]),
