@@ -280,7 +280,8 @@ impl Scene {
         for (place, bytes) in everybody() {
             self.finds_nothing(what, &place.display().to_string(), &bytes);
         }
-        let on_host = line.contains("provision-agent");
+        // `$1` is the program here; an agent is looked for among the host's own processes, and not among those of all hosts.
+        let on_host = line.contains("pgrep");
         if on_host {
             self.lab.on_host(line);
         } else {
