@@ -14,18 +14,16 @@ use provision_core::plan::plan;
 use provision_core::resolve::resolve_all;
 
 use super::fleet::options;
-use super::records::{answer, find};
+use super::records::{answer, answer_or, find};
 use crate::applier::applier;
 use crate::cli::args::Adopt as Args;
 use crate::cli::exit::Exit;
 use crate::cli::ui::Ui;
 use crate::drive::{self, Target};
-use crate::events::Event;
 use crate::load;
 use crate::report::adopt as report;
 use crate::report::error::CommandError;
 use crate::report::flat::Placed;
-use crate::report::looking::LookingView;
 use crate::stop::Stop;
 
 /// How often it is planned: what is left out may take others along, and those nothing more.
@@ -169,22 +167,8 @@ async fn look(
     ui: &Ui,
     stop: &Stop,
 ) -> Result<Observed, CommandError> {
-    let mut view = LookingView::new(ui, 1);
-    let mut events = drive::look(vec![Arc::clone(desired)], options, stop);
-    loop {
-        let event = tokio::select! {
-            biased;
-            () = stop.wait() => return Err(CommandError::interrupted()),
-            event = events.recv() => event,
-        };
-        match event {
-            Some(Event::Progress { host, progress }) => view.progress(&host, &progress),
-            Some(Event::Finished { host, result }) => {
-                return result.map_err(|error| CommandError::reach(host.as_str(), &error));
-            }
-            None => return Err(CommandError::interrupted()),
-        }
-    }
+    let events = drive::look(vec![Arc::clone(desired)], options, stop);
+    answer_or(events, |host, error| CommandError::reach(host, &error), ui, stop).await
 }
 
 /// What a plan would change or cannot tell, with why.

@@ -45,9 +45,19 @@ pub(super) fn find(root: Option<&Path>, name: &str, ui: &Ui) -> Result<Target, C
     }
 }
 
-/// Waits for the one host's answer.
+/// Waits for the one host's answer about its records.
 pub(super) async fn answer<T>(
-    mut events: Events<Result<T, RecordsError>>,
+    events: Events<Result<T, RecordsError>>,
+    ui: &Ui,
+    stop: &Stop,
+) -> Result<T, CommandError> {
+    answer_or(events, CommandError::records, ui, stop).await
+}
+
+/// Waits for the one host's answer, whose error is told in these words.
+pub(super) async fn answer_or<T, E>(
+    mut events: Events<Result<T, E>>,
+    words: fn(&str, E) -> CommandError,
     ui: &Ui,
     stop: &Stop,
 ) -> Result<T, CommandError> {
@@ -61,7 +71,7 @@ pub(super) async fn answer<T>(
         match event {
             Some(Event::Progress { host, progress }) => view.progress(&host, &progress),
             Some(Event::Finished { host, result }) => {
-                return result.map_err(|error| CommandError::records(host.as_str(), error));
+                return result.map_err(|error| words(host.as_str(), error));
             }
             // The task of the host died, which cannot be.
             None => return Err(CommandError::interrupted()),

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -153,6 +154,21 @@ impl Lab {
     /// Runs the program to its end.
     pub(crate) fn provision(&self, args: &[&str]) -> Ran {
         let output = self.command(args).output().unwrap();
+        Ran {
+            status: output.status,
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Runs the program with something to read, and variables of its own.
+    pub(crate) fn provision_reading(&self, args: &[&str], variables: &[(&str, &str)], input: &[u8]) -> Ran {
+        let mut command = self.command(args);
+        command.envs(variables.iter().copied()).stdin(Stdio::piped());
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // One that reads nothing has closed its side.
+        let _ = child.stdin.take().unwrap().write_all(input);
+        let output = child.wait_with_output().unwrap();
         Ran {
             status: output.status,
             stdout: String::from_utf8(output.stdout).unwrap(),

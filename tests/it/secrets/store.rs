@@ -1,28 +1,14 @@
 //! The embedded store as a person uses it: begun, filled, delivered from, rotated, and planned from without a key.
 
 use std::fs;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::BOT;
 use crate::lab::{Lab, Ran};
 
 /// Runs the program with something to read.
 fn told(lab: &Lab, args: &[&str], value: &str) -> Ran {
-    let mut child = lab
-        .command(args)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    child.stdin.take().unwrap().write_all(value.as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        status: output.status,
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    lab.provision_reading(args, &[], value.as_bytes())
 }
 
 #[test]

@@ -1,7 +1,6 @@
 //! Secrets as a whole: all of a host's or none, each byte of them, and each unit that uses them once.
 
 use std::fs;
-use std::io::Write as _;
 use std::process::{Command, Stdio};
 
 use base64::Engine as _;
@@ -33,23 +32,12 @@ fn aws(lab: &Lab) -> StandIn {
 
 /// Runs the program as somebody with credentials, with something to read.
 fn with_input(lab: &Lab, args: &[&str], input: &[u8]) -> Ran {
-    let mut child = lab
-        .command(args)
-        .envs([("AWS_ACCESS_KEY_ID", "OPERATOR"), ("AWS_SECRET_ACCESS_KEY", "x")])
-        .env("AWS_EC2_METADATA_DISABLED", "true")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // One that reads nothing has closed its side.
-    let _ = child.stdin.take().unwrap().write_all(input);
-    let output = child.wait_with_output().unwrap();
-    Ran {
-        status: output.status,
-        stdout: String::from_utf8(output.stdout).unwrap(),
-        stderr: String::from_utf8(output.stderr).unwrap(),
-    }
+    let variables = [
+        ("AWS_ACCESS_KEY_ID", "OPERATOR"),
+        ("AWS_SECRET_ACCESS_KEY", "x"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ];
+    lab.provision_reading(args, &variables, input)
 }
 
 #[test]
