@@ -88,6 +88,10 @@ fn target(root: Option<&Path>, directory: &Path, args: &Args, ui: &Ui) -> Result
         }
         return find(root, &args.name, ui);
     }
+    if let Some((address, port)) = args.address.as_deref().and_then(with_port) {
+        let error = format!("--address {address}:{port} has a port in it");
+        return Err(CommandError::refused(error).hint(format!("write --address {address} --port {port}")));
+    }
     Ok(Target {
         host: HostName::new(args.name.as_str()).map_err(CommandError::refused)?,
         connection: Connection::Ssh {
@@ -99,6 +103,12 @@ fn target(root: Option<&Path>, directory: &Path, args: &Args, ui: &Ui) -> Result
             jump: None,
         },
     })
+}
+
+/// An address and the port that was written behind it. IPv6 addresses have several colons.
+fn with_port(address: &str) -> Option<(&str, u16)> {
+    let (address, port) = address.split_once(':')?;
+    Some((address, port.parse().ok()?))
 }
 
 /// The host file's text, and what it is when it is read: nothing else is planned. What the language does not take is left out.

@@ -24,6 +24,10 @@ use crate::stop::Stop;
 pub(super) async fn run(root: Option<&Path>, args: &Args, ui: &Ui, stop: &Stop) -> Result<Exit, CommandError> {
     let (target, (address, port)) = match args.to.parse::<u16>() {
         Ok(0) => return Err(CommandError::refused("there is no port 0").hint("ports are 1 to 65535")),
+        Err(_) if args.to.bytes().all(|byte| byte.is_ascii_digit()) => {
+            let error = format!("there is no port {}", args.to);
+            return Err(CommandError::refused(error).hint("ports are 1 to 65535"));
+        }
         // It works though other files are broken.
         Ok(port) => (find(root, &args.host, ui)?, ("127.0.0.1".to_owned(), port)),
         Err(_) => of_unit(root, args, ui, stop).await?,

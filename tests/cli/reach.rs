@@ -109,3 +109,24 @@ fn this_machine_needs_no_tunnel() {
     let ran = project.run(&["tunnel", "here", "80"]).expect(1);
     assert!(ran.stderr.contains("needs no tunnel"), "{}", ran.stderr);
 }
+
+#[test]
+fn what_cannot_be_reached_by_its_very_words_is_refused_before_anybody_is_asked() {
+    let project = Project::with_host("web-1", closed_port());
+    for (args, said, instead) in [
+        (
+            &["tunnel", "web-1", "99999"][..],
+            "there is no port 99999",
+            "1 to 65535",
+        ),
+        (&["tunnel", "web-1", "0"], "there is no port 0", "1 to 65535"),
+        (
+            &["adopt", "web-2", "--address", "192.0.2.1:22"],
+            "--address 192.0.2.1:22 has a port in it",
+            "write --address 192.0.2.1 --port 22",
+        ),
+    ] {
+        let told = project.run(args).expect(1).stderr;
+        assert!(told.contains(said) && told.contains(instead), "{args:?}: {told}");
+    }
+}

@@ -106,7 +106,7 @@ Examples:
   provision adopt web-2                       reached as ~/.ssh/config says
   provision adopt web-1 --force               over a host file that is there, whose [host] table stays")]
 pub struct Adopt {
-    /// The host's name: a-z, 0-9 and \"-\"
+    /// The host's name: a-z, 0-9 and "-"
     #[arg(value_name = "NAME")]
     pub name: String,
     /// Its address or DNS name [default: its name, as ~/.ssh/config has it]
@@ -118,7 +118,7 @@ pub struct Adopt {
     /// Whom to log in as
     #[arg(long, value_name = "USER")]
     pub user: Option<String>,
-    /// Its host key, as \"ssh-ed25519 AAAA…\" [default: as known_hosts has it]
+    /// Its host key, as "ssh-ed25519 AAAA…" [default: as known_hosts has it]
     #[arg(long, value_name = "KEY")]
     pub host_key: Option<String>,
     /// The private key to log in with
