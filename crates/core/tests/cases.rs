@@ -123,6 +123,22 @@ fn every_finding_points_into_a_file_and_has_a_json_form() {
         for finding in json["diagnostics"].as_array().unwrap() {
             let file = finding["primary"]["file"].as_str().unwrap();
             assert!(case.join(file).exists(), "{}: {file}", case.display());
+            let why = finding["why"].as_str().unwrap();
+            assert!(!why.is_empty(), "{}: {finding}", case.display());
+        }
+    }
+}
+
+#[test]
+fn the_first_finding_of_each_kind_says_why_it_matters() {
+    for case in cases() {
+        let resolution = resolved(&case);
+        let text = render(&resolution.diagnostics, &resolution.sources, false, 100);
+        let mut told = BTreeSet::new();
+        for finding in text.split("\n\n").filter(|finding| !finding.is_empty()) {
+            let code = finding.split(['[', ']']).nth(1).unwrap();
+            let first = told.insert(code.to_owned());
+            assert!(!first || finding.contains("= note: "), "{}: {finding}", case.display());
         }
     }
 }

@@ -48,7 +48,7 @@ pub struct Diagnostic {
     pub primary: Option<Label>,
     /// The other places that play a part.
     pub secondary: Vec<Label>,
-    /// Why it matters.
+    /// Why it matters, where more is known than [`Code::why`] says.
     pub why: Option<String>,
     /// What to do, or the text to write instead.
     pub help: Option<String>,

@@ -253,6 +253,7 @@ fn connection(host: &Table, found: &mut Vec<Diagnostic>) -> Connection {
             found.push(
                 diagnostic
                     .also(way.span, "not reached over SSH")
+                    .because("it is reached without a network, so the key would be read and do nothing")
                     .help("remove one of the two"),
             );
         }

@@ -1,5 +1,7 @@
 //! Findings to text for a person and to JSON for a program. It decides nothing and prints nothing.
 
+use std::collections::BTreeSet;
+
 use annotate_snippets::renderer::DecorStyle;
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use serde::Serialize;
@@ -13,19 +15,23 @@ pub const DIAGNOSTICS_FORMAT: u32 = 1;
 /// How many hosts are named before the rest is counted.
 const NAMED_HOSTS: usize = 3;
 
-/// Findings as a person reads them: each with its source underlined, why, and what to write instead.
+/// Findings as a person reads them: each with its source underlined, why, and what to write instead. A reason that a whole kind
+/// of finding shares stands with the first of it: a hundred misspelt keys are wrong for one reason.
 /// With `color` the text has ANSI colours; lines are fitted to `width` columns.
 #[must_use]
 pub fn render(diagnostics: &[Diagnostic], sources: &SourceMap, color: bool, width: usize) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() };
     let renderer = renderer.term_width(width.max(40)).decor_style(DecorStyle::Ascii);
-    let texts = diagnostics
-        .iter()
-        .map(|diagnostic| renderer.render(&[group(diagnostic, sources)]) + "\n");
+    let mut told = BTreeSet::new();
+    let texts = diagnostics.iter().map(|diagnostic| {
+        let own = diagnostic.why.as_deref();
+        let why = own.or_else(|| told.insert(diagnostic.code).then(|| diagnostic.code.why()));
+        renderer.render(&[group(diagnostic, why, sources)]) + "\n"
+    });
     texts.collect::<Vec<_>>().join("\n")
 }
 
-fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
+fn group<'a>(diagnostic: &'a Diagnostic, why: Option<&'a str>, sources: &'a SourceMap) -> Group<'a> {
     let level = match diagnostic.severity {
         Severity::Error => Level::ERROR,
         Severity::Warning => Level::WARNING,
@@ -50,7 +56,7 @@ fn group<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Group<'a> {
             .map(|(kind, label)| annotation(kind, label, window.start, sources));
         group = group.element(snippet.annotations(annotations));
     }
-    if let Some(why) = &diagnostic.why {
+    if let Some(why) = why {
         group = group.element(Level::NOTE.message(why));
     }
     if let Some(help) = &diagnostic.help {
@@ -145,7 +151,7 @@ struct Finding<'a> {
     message: &'a str,
     primary: Option<Place<'a>>,
     secondary: Vec<Place<'a>>,
-    why: Option<&'a str>,
+    why: &'a str,
     help: Option<&'a str>,
     hosts: Vec<&'a str>,
 }
@@ -181,7 +187,7 @@ fn json<'a>(diagnostic: &'a Diagnostic, sources: &'a SourceMap) -> Finding<'a> {
         message: &diagnostic.message,
         primary: diagnostic.primary.as_ref().map(|label| place(label, sources)),
         secondary: diagnostic.secondary.iter().map(|label| place(label, sources)).collect(),
-        why: diagnostic.why.as_deref(),
+        why: diagnostic.why.as_deref().unwrap_or_else(|| diagnostic.code.why()),
         help: diagnostic.help.as_deref(),
         hosts: diagnostic.hosts.iter().map(crate::model::HostName::as_str).collect(),
     }

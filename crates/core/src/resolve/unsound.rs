@@ -369,7 +369,9 @@ fn may_set_a_secret(line: &str) -> bool {
     let sets = line.contains(['=', ':']);
     sets && {
         let line = line.to_ascii_lowercase();
-        ["token", "passw", "secret", "key"].iter().any(|word| line.contains(word))
+        ["token", "passw", "secret", "key"]
+            .iter()
+            .any(|word| line.contains(word))
     }
 }
 
