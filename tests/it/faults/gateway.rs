@@ -219,6 +219,7 @@ fn an_apply_killed_at_every_step_and_a_host_cut_off_at_a_hundred_instants_conver
         assert!(matches!(ran.code(), 0 | 3), "{line}: {}", ran.told());
         killed += usize::from(ran.code() == 3);
         heals(&lab, &format!("killed after line {line}"), to, &versions, before);
+        println!("killed after line {line} of {lines}: converged");
         to = 1 - to;
     }
     println!(
@@ -244,6 +245,7 @@ fn an_apply_killed_at_every_step_and_a_host_cut_off_at_a_hundred_instants_conver
         lab.host.boot().unwrap();
         lab.host.wait_ready(PATIENCE).unwrap();
         heals(&lab, &format!("power cut {cut} of {cuts}"), to, &versions, before);
+        println!("power cut {cut} of {cuts}, at {:.1?}: converged", takes * cut / cuts);
         to = 1 - to;
     }
     println!(
