@@ -124,9 +124,22 @@ pub(crate) enum ChildError {
 ///
 /// # Errors
 /// [`ChildError`]; a failing exit status is none.
-pub(crate) fn run(invocation: &Invocation, mut line: impl FnMut(&str)) -> Result<ExitStatus, ChildError> {
+pub(crate) fn run(invocation: &Invocation, line: impl FnMut(&str)) -> Result<ExitStatus, ChildError> {
+    run_patiently(invocation, line, || None)
+}
+
+/// As [`run`], for a child that waits for somebody else's work: where its deadline is over, `longest` says how long it may take
+/// in all, if that is longer.
+///
+/// # Errors
+/// [`ChildError`].
+pub(crate) fn run_patiently(
+    invocation: &Invocation,
+    mut line: impl FnMut(&str),
+    longest: impl FnOnce() -> Option<Duration>,
+) -> Result<ExitStatus, ChildError> {
     let mut lines = Lines::default();
-    let result = run_bytes(invocation, &mut |bytes| lines.feed(bytes, &mut line));
+    let result = run_until(invocation, &mut |bytes| lines.feed(bytes, &mut line), longest);
     lines.finish(&mut line);
     result
 }
@@ -136,15 +149,31 @@ pub(crate) fn run(invocation: &Invocation, mut line: impl FnMut(&str)) -> Result
 /// # Errors
 /// [`ChildError`].
 pub(crate) fn run_bytes(invocation: &Invocation, bytes: &mut dyn FnMut(&[u8])) -> Result<ExitStatus, ChildError> {
+    run_until(invocation, bytes, || None)
+}
+
+fn run_until(
+    invocation: &Invocation,
+    bytes: &mut dyn FnMut(&[u8]),
+    longest: impl FnOnce() -> Option<Duration>,
+) -> Result<ExitStatus, ChildError> {
     let began = Instant::now();
     let (mut child, mut pipe) = spawn(invocation)?;
-    match follow(&mut child, &mut pipe, began + invocation.deadline, &mut *bytes) {
+    let mut deadline = invocation.deadline;
+    let mut followed = follow(&mut child, &mut pipe, began + deadline, &mut *bytes);
+    if matches!(followed, Ok(None))
+        && let Some(longest) = longest().filter(|longest| *longest > deadline)
+    {
+        deadline = longest;
+        followed = follow(&mut child, &mut pipe, began + deadline, &mut *bytes);
+    }
+    match followed {
         Ok(Some(status)) => Ok(status),
         Ok(None) => {
             let _ = end(&mut child, &mut pipe, bytes);
             Err(ChildError::Deadline {
                 program: invocation.name(),
-                seconds: invocation.deadline.as_secs_f64(),
+                seconds: deadline.as_secs_f64(),
             })
         }
         Err(source) => {
@@ -422,6 +451,28 @@ mod tests {
             assert!(began.elapsed() < LONG, "the grandchild lives on");
             std::thread::yield_now();
         }
+    }
+
+    #[test]
+    fn what_waits_for_others_gets_the_time_that_they_may_take() {
+        let directory = crate::testing::Scratch::new();
+        let done = directory.path().join("done");
+        let script = format!("while ! [ -e {} ]; do sleep 0.01; done", done.display());
+        let waiting = Invocation::new("/bin/sh", Duration::from_millis(50)).args(["-c", &script]);
+        let result = run_patiently(&waiting, |_| {}, || Some(Duration::from_millis(1)));
+        let Err(ChildError::Deadline { seconds, .. }) = result else {
+            panic!("{result:?}");
+        };
+        assert!((0.04..0.06).contains(&seconds), "{seconds}");
+        let result = run_patiently(
+            &waiting,
+            |_| {},
+            || {
+                std::fs::write(&done, "").unwrap();
+                Some(LONG)
+            },
+        );
+        assert!(result.unwrap().success());
     }
 
     #[test]

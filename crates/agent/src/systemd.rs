@@ -245,6 +245,41 @@ pub(crate) fn show_health(units: &[UnitName]) -> Result<BTreeMap<UnitName, UnitH
     Ok(all)
 }
 
+/// How long a unit may take to stop and start, by its own limits: what an order about it takes at most. `None` where it has
+/// no limit, or systemd does not say.
+pub(crate) fn longest_order(unit: &UnitName) -> Option<Duration> {
+    let properties = "--property=Id,Names,TimeoutStartUSec,TimeoutStopUSec";
+    let answers = ask_of(&Manager::of(unit).ok()?, properties, &[unit.unit()]).ok()?;
+    let block = answers.of(unit.unit()).ok()?;
+    let limits = ["TimeoutStartUSec", "TimeoutStopUSec"].map(|limit| span(block.get(limit)));
+    limits.into_iter().sum()
+}
+
+/// A span of time as systemd prints one, such as `5min 30s` (systemd.time(7)). `None` for `infinity`.
+fn span(text: &str) -> Option<Duration> {
+    let mut words = text.split_whitespace().peekable();
+    words.peek()?;
+    words.map(part_of_span).sum()
+}
+
+fn part_of_span(word: &str) -> Option<Duration> {
+    let end = word.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+    let (number, unit) = word.split_at_checked(end)?;
+    let seconds = match unit {
+        "us" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "min" => 60.0,
+        "h" => 3600.0,
+        "d" => 86_400.0,
+        "w" => 604_800.0,
+        "month" => 2_629_800.0,
+        "y" => 31_557_600.0,
+        _ => return None,
+    };
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
+}
+
 const HEALTH: &str =
     "--property=Id,Names,LoadState,ActiveState,SubState,Result,Type,NRestarts,InvocationID,MainPID,ExecMainStatus";
 
@@ -488,5 +523,21 @@ mod tests {
         let state = show(std::slice::from_ref(&unit)).remove(&unit).unwrap();
         assert!(matches!(&*state.unwrap_err(), SystemdError::NotRunning));
         assert!(matches!(failed_units(), Err(SystemdError::NotRunning)));
+    }
+
+    #[test]
+    fn spans_are_read_as_systemd_prints_them() {
+        for (text, seconds) in [
+            ("1min 30s", Some(90.0)),
+            ("5min 30s", Some(330.0)),
+            ("2h 500ms", Some(7200.5)),
+            ("1w 2d", Some(777_600.0)),
+            ("0", None),
+            ("infinity", None),
+            ("", None),
+            ("5 bananas", None),
+        ] {
+            assert_eq!(span(text).map(|span| span.as_secs_f64()), seconds, "{text}");
+        }
     }
 }

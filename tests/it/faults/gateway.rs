@@ -70,9 +70,11 @@ fn host(which: usize) -> String {
         r#"imports = ["base", "inotify", "openclaw"]
 [set.inotify]
 file = "/etc/sysctl.d/99-moltbot-inotify.conf"
-max_user_watches = {watches}
+[sysctl]
+"kernel.shmmni" = {segments}
 [set.openclaw.moltbot]
 {set}heap = {heap}
+port = {port}
 [set.watchdog.openclaw-moltbot]
 failures = {failures}
 [packages]
@@ -80,7 +82,9 @@ jq = "present"
 {stand_in}[files."/etc/motd"]
 text = "version {version}\n"
 "#,
-        watches = 524_288 + which,
+        // A limit of the host's own: the one of inotify is the kernel's, and all hosts of this machine have one of it.
+        segments = 4096 + which,
+        port = 18_789 + 100 * which,
         heap = 1536 - which,
         failures = 3 + which,
     )
@@ -126,7 +130,7 @@ fn lab() -> Lab {
 /// The digest of each managed file, and which set of packages is there.
 fn state(lab: &Lab) -> BTreeMap<String, String> {
     let text = lab.on_host(
-        "for path in /etc/motd /etc/sysctl.d/99-moltbot-inotify.conf $(ls /usr/local/bin/stand-in 2>/dev/null) /etc/openclaw/moltbot.json \
+        "for path in /etc/motd /etc/sysctl.d/60-provision.conf $(ls /usr/local/bin/stand-in 2>/dev/null) /etc/openclaw/moltbot.json \
          /etc/watchdog/openclaw-moltbot.conf /etc/logrotate.d/openclaw-moltbot /etc/systemd/system/openclaw-moltbot.service \
          /etc/systemd/system/watchdog-openclaw-moltbot.timer; do \
          echo \"$path $(sha256sum <$path | cut -c 1-16) $(stat -c '%U %G %a' $path)\"; done; \

@@ -2,6 +2,7 @@
 //! their promises elsewhere.
 
 mod clawdbot;
+mod moltbot;
 mod openclaw;
 mod upgrade;
 mod watchdog;

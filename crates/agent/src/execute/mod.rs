@@ -25,6 +25,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use provision_core::model::{Blob, Digest, HostText, Op, PlannedEntry, ResourceId, RunEvent, StepError};
 use provision_core::wire::limits::ERROR_LINES;
@@ -267,12 +268,21 @@ impl Ran {
 
 /// Runs a program to its end, whatever that is, and journals its output.
 fn run(invocation: &Invocation, progress: &mut Progress<'_>) -> Result<Ran, StepError> {
+    run_patiently(invocation, progress, || None)
+}
+
+/// As [`run`], where [`child::run_patiently`] says what `longest` is.
+fn run_patiently(
+    invocation: &Invocation,
+    progress: &mut Progress<'_>,
+    longest: impl FnOnce() -> Option<Duration>,
+) -> Result<Ran, StepError> {
     let mut tail = Tail::default();
-    let ended = child::run(invocation, |line| {
+    let told = |line: &str| {
         tail.push(line);
         progress.output(line);
-    });
-    match ended {
+    };
+    match child::run_patiently(invocation, told, longest) {
         Ok(status) => Ok(Ran {
             status,
             tail: tail.lines(),

@@ -7,12 +7,15 @@ use std::time::Duration;
 use provision_core::model::{HostText, StepError, UnitName, UnitVerb};
 use provision_core::wire::limits::ERROR_LINES;
 
-use super::{Orders, Progress, must_run, problem, run};
+use super::{Orders, Progress, must_run, problem, run, run_patiently};
 use crate::child;
 use crate::systemd::{self, Manager, Standing, SystemdError, UnitHealth};
 
-/// How long an order may take. systemd's own limit on a start is 90 seconds unless the unit says otherwise.
+/// How long an order may take, where the unit's own limits are not longer. systemd's own limit on a start is 90 seconds unless the
+/// unit says otherwise.
 const ORDER: Duration = Duration::from_secs(300);
+/// How long after the last of a unit's limits systemd may take to carry an order out: it kills then, and that takes a moment.
+const KILLED: Duration = Duration::from_secs(30);
 /// How long a user's manager may take to start: systemd's own limit is 90 seconds.
 const START: Duration = Duration::from_secs(120);
 /// How long systemd may take to read its files again.
@@ -129,7 +132,10 @@ pub(super) fn order(
     let args = [verb.systemctl(), "--job-mode=replace", "--", name.unit()];
     let words = format!("systemctl {} {name}", verb.systemctl());
     let mut give = || {
-        run(&manager.systemctl(ORDER).args(args), progress).map_err(|error| StepError {
+        let order = manager.systemctl(ORDER).args(args);
+        // To stop waiting before systemd does would be to say nothing of what becomes of the unit.
+        let longest = || systemd::longest_order(name).map(|limits| limits + KILLED);
+        run_patiently(&order, progress, longest).map_err(|error| StepError {
             output: systemd::journal_tail(name, ERROR_LINES),
             ..error
         })
