@@ -1,6 +1,6 @@
 //! Hostile projects: mutations of all cases and modules, made-up expressions, and the classic bombs. None may panic, hang, or
-//! hold more than 256 MiB. `PROVISION_FUZZ_SECONDS` says how long each of the two generators goes on (two seconds by
-//! default, a minute in `.ci/run`), and `PROVISION_FUZZ_SEED` repeats a run.
+//! hold more than 256 MiB. `PROVISION_FUZZ_SECONDS` says how long each of the two generators goes on (two seconds by default),
+//! and `PROVISION_FUZZ_SEED` repeats a run. The fuzzers of `scripts/fuzz` follow coverage, and look further.
 
 #![cfg(feature = "language")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
