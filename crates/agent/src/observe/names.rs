@@ -2,14 +2,18 @@
 //! reads it tells only where which name was seen.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::{self, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use provision_core::model::{AbsPath, UnitName, has_name};
+use rustix::fs::OFlags;
 
-/// Where units and their drop-ins are (systemd.unit(5)).
-const UNITS: [&str; 8] = [
+use crate::accounts::Accounts;
+
+/// Where the system's units and their drop-ins are (systemd.unit(5)).
+const OF_SYSTEM: [&str; 8] = [
     "etc/systemd/system.control",
     "run/systemd/system.control",
     "run/systemd/transient",
@@ -18,6 +22,22 @@ const UNITS: [&str; 8] = [
     "usr/local/lib/systemd/system",
     "usr/lib/systemd/system",
     "lib/systemd/system",
+];
+
+/// Where those of all users are.
+const OF_USERS: [&str; 5] = [
+    "etc/systemd/user",
+    "run/systemd/user",
+    "usr/local/lib/systemd/user",
+    "usr/lib/systemd/user",
+    "lib/systemd/user",
+];
+
+/// Where those of one user are, below the home directory.
+const OF_USER: [&str; 3] = [
+    ".config/systemd/user.control",
+    ".config/systemd/user",
+    ".local/share/systemd/user",
 ];
 
 /// More than any file that a program is configured by; a program itself may be larger.
@@ -46,7 +66,8 @@ pub(super) enum NamesError {
 /// Where each name was seen.
 pub(super) type Seen<'a> = BTreeMap<&'a str, BTreeSet<String>>;
 
-/// Looks for names in files and in what units run with, on the host whose root this is.
+/// Looks for names in files and in what units run with, on the host whose root and accounts these are. The units of a user
+/// who is not there are not there either.
 ///
 /// # Errors
 /// [`NamesError`]; a file that is not there has no name in it.
@@ -54,6 +75,7 @@ pub(super) fn find<'a>(
     names: &'a BTreeSet<String>,
     files: &BTreeSet<AbsPath>,
     units: &BTreeSet<UnitName>,
+    accounts: &Accounts,
     root: &Path,
 ) -> Result<Seen<'a>, NamesError> {
     let mut seen = Seen::new();
@@ -64,7 +86,7 @@ pub(super) fn find<'a>(
     };
     let mut paths: BTreeSet<PathBuf> = files.iter().map(|path| below(root, path.as_str())).collect();
     for unit in units {
-        for path in texts(unit, root)? {
+        for path in texts(unit, accounts, root)? {
             let Some(text) = read(&path)? else { continue };
             paths.extend(environment_files(&text).iter().map(|path| below(root, path)));
             paths.insert(path);
@@ -76,7 +98,7 @@ pub(super) fn find<'a>(
             format!("/{}", path.strip_prefix(root).unwrap_or(path).display())
         });
     }
-    for (unit, variables) in processes(units, &root.join("proc"))? {
+    for (unit, variables) in processes(units, accounts, &root.join("proc"))? {
         see(&variables, &|| format!("the environment of {unit}"));
     }
     Ok(seen)
@@ -99,8 +121,8 @@ fn below(root: &Path, path: &str) -> PathBuf {
 }
 
 /// The texts of a unit: its own, its template's, and the drop-ins of both and of all units of its type.
-fn texts(unit: &UnitName, root: &Path) -> Result<BTreeSet<PathBuf>, NamesError> {
-    let name = unit.as_str();
+fn texts(unit: &UnitName, accounts: &Accounts, root: &Path) -> Result<BTreeSet<PathBuf>, NamesError> {
+    let name = unit.unit();
     let mut all: Vec<String> = vec![name.to_owned()];
     if let Some((stem, suffix)) = name.rsplit_once('.') {
         all.extend(
@@ -109,8 +131,19 @@ fn texts(unit: &UnitName, root: &Path) -> Result<BTreeSet<PathBuf>, NamesError> 
         );
         all.push(suffix.to_owned());
     }
+    let directories: Vec<PathBuf> = match unit.user().map(|user| accounts.user(user)) {
+        None => OF_SYSTEM.map(|directory| root.join(directory)).into(),
+        Some(None) => Vec::new(),
+        Some(Some(user)) => {
+            let home = below(root, &user.home);
+            let own = OF_USER.map(|directory| home.join(directory));
+            own.into_iter()
+                .chain(OF_USERS.map(|directory| root.join(directory)))
+                .collect()
+        }
+    };
     let mut found = BTreeSet::new();
-    for directory in UNITS.map(|directory| root.join(directory)) {
+    for directory in directories {
         for name in &all {
             found.insert(directory.join(name));
             let drop_ins = directory.join(format!("{name}.d"));
@@ -142,8 +175,20 @@ fn environment_files(text: &[u8]) -> Vec<String> {
 }
 
 /// The variables that processes of units were started with, each with its unit.
-fn processes(units: &BTreeSet<UnitName>, proc: &Path) -> Result<Vec<(String, Vec<u8>)>, NamesError> {
+fn processes(
+    units: &BTreeSet<UnitName>,
+    accounts: &Accounts,
+    proc: &Path,
+) -> Result<Vec<(String, Vec<u8>)>, NamesError> {
     let mut found = Vec::new();
+    // A user's units are below the service of their manager, and a user's unit may be called as one of the system's.
+    let managers: Vec<(&UnitName, Option<String>)> = units
+        .iter()
+        .filter_map(|unit| match unit.user() {
+            None => Some((unit, None)),
+            Some(user) => Some((unit, Some(format!("user@{}.service", accounts.user(user)?.uid)))),
+        })
+        .collect();
     let entries = match fs::read_dir(proc) {
         Err(error) if is_gone(&error) => return Ok(found),
         entries => entries.map_err(failed(proc))?,
@@ -162,10 +207,14 @@ fn processes(units: &BTreeSet<UnitName>, proc: &Path) -> Result<Vec<(String, Vec
             continue;
         };
         let groups = String::from_utf8_lossy(&groups).into_owned();
-        let of = groups
-            .split(['/', '\n'])
-            .find_map(|part| units.iter().find(|unit| unit.as_str() == part));
-        if let Some(unit) = of
+        let parts: Vec<&str> = groups.split(['/', '\n']).collect();
+        let of = managers.iter().find(|(unit, manager)| {
+            let by = parts
+                .iter()
+                .find(|part| part.starts_with("user@") && part.ends_with(".service"));
+            parts.contains(&unit.unit()) && by.copied() == manager.as_deref()
+        });
+        if let Some((unit, _)) = of
             && let Some(variables) = read(&process.path().join("environ"))?
         {
             found.push((unit.to_string(), variables));
@@ -188,7 +237,12 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, NamesError> {
         _ => {}
     }
     let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
+    // What was a file a moment ago may be a pipe now, which nobody writes to.
+    let nonblocking = OpenOptions::new()
+        .read(true)
+        .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
+        .open(path);
+    let read = nonblocking.and_then(|file| file.take(MOST_BYTES + 1).read_to_end(&mut bytes));
     match read {
         // A process that has just ended has nothing.
         Err(error) if is_gone(&error) => Ok(None),
@@ -248,13 +302,47 @@ mod tests {
         ]
         .into();
         let units = [UnitName::new("bot@a.service").unwrap()].into();
-        let found = find(&names, &files, &units, root).unwrap();
+        let found = find(&names, &files, &units, &Accounts::default(), root).unwrap();
         assert_eq!(
             told(&found),
             "the forbidden name `MY_KEY` is in /etc/bot.json and in /etc/default/bot and in \
              /run/systemd/system/service.d/all.conf and in the environment of bot@a.service"
         );
-        let none = find(&names, &BTreeSet::new(), &BTreeSet::new(), root).unwrap();
+        let none = find(&names, &BTreeSet::new(), &BTreeSet::new(), &Accounts::default(), root).unwrap();
         assert_eq!(told(&none), "no forbidden name is there");
+    }
+
+    #[test]
+    fn a_users_unit_is_looked_at_where_it_lies_and_runs_and_no_other_of_its_name() {
+        let scratch = Scratch::new();
+        let root = scratch.path();
+        write(root, "home/ann/.config/systemd/user/bot.service.d/a.conf", "MY_KEY\n");
+        write(root, "etc/systemd/user/bot.service", "MY_KEY\n");
+        write(root, "etc/systemd/system/bot.service", "MY_KEY\n");
+        write(root, "home/bob/.config/systemd/user/bot.service", "MY_KEY\n");
+        let user = |uid: u32| format!("0::/user.slice/user-{uid}.slice/user@{uid}.service/app.slice/bot.service\n");
+        write(root, "proc/7/cgroup", &user(1001));
+        write(root, "proc/7/environ", "MY_KEY=1\0");
+        let names = ["MY_KEY".to_owned()].into();
+        let look = |name: &str| {
+            let accounts = Accounts::parse(b"ann:x:1001:1001::/home/ann:\nbob:x:1002:1002::/home/bob:\n", b"");
+            let units = [UnitName::new(name).unwrap()].into();
+            let found = find(&names, &BTreeSet::new(), &units, &accounts, root).unwrap();
+            told(&found)
+        };
+        assert_eq!(
+            look("ann/bot.service"),
+            "the forbidden name `MY_KEY` is in /etc/systemd/user/bot.service and in \
+             /home/ann/.config/systemd/user/bot.service.d/a.conf and in the environment of ann/bot.service"
+        );
+        assert_eq!(
+            look("bob/bot.service"),
+            "the forbidden name `MY_KEY` is in /etc/systemd/user/bot.service and in /home/bob/.config/systemd/user/bot.service"
+        );
+        assert_eq!(
+            look("bot.service"),
+            "the forbidden name `MY_KEY` is in /etc/systemd/system/bot.service"
+        );
+        assert_eq!(look("nobody/bot.service"), "no forbidden name is there");
     }
 }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use provision_core::model::{Check, HostText, ProbeState, UnitState};
 
 use super::{http, names, reason};
+use crate::accounts::Accounts;
 use crate::child::{self, Invocation};
 use crate::systemd;
 
@@ -42,7 +43,8 @@ pub(crate) fn try_once(check: &Check, budget: Duration) -> Result<ProbeState, St
             state.map(|state| of_unit(&state)).map_err(|error| reason(&*error))
         }
         Check::NoNames { names, files, units } => {
-            let found = names::find(names, files, units, Path::new("/")).map_err(|error| reason(&error))?;
+            let accounts = Accounts::read().map_err(|error| reason(&error))?;
+            let found = names::find(names, files, units, &accounts, Path::new("/")).map_err(|error| reason(&error))?;
             Ok(state(found.is_empty(), names::told(&found)))
         }
     }
