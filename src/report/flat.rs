@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 
 use provision_core::config::{Sort, fields};
 use provision_core::model::{
-    Connection, Content, DependencyReason, Desired, Digest, HostText, Kind, Machine, Millis, OnRemoval, PortClaim,
-    Resource, ResourceId, Source, Spec,
+    Check, Connection, Content, DependencyReason, Desired, Digest, HostText, Kind, Machine, Millis, OnRemoval,
+    PortClaim, Resource, ResourceId, Source, Spec,
 };
 use serde_json::{Map, Value, json};
 
@@ -25,7 +25,7 @@ pub type Placed = BTreeMap<Digest, String>;
 /// As [`flat`], with these contents named by their files.
 #[must_use]
 pub fn flat_with(desired: &Desired, placed: &Placed) -> String {
-    let mut text = String::new();
+    let mut text = forbidden(desired);
     let mut host = connection(&desired.connection);
     host.insert("tags".to_owned(), json!(desired.tags));
     secret::settings(desired, &mut host);
@@ -59,7 +59,7 @@ pub fn flat_with(desired: &Desired, placed: &Placed) -> String {
         .filter_map(|resource| keeper(desired, resource))
         .collect();
     for (id, resource) in &desired.resources {
-        if kept.contains(id) {
+        if kept.contains(id) || names(&resource.spec).is_some() {
             continue;
         }
         let mut keys = attributes(desired, placed, resource);
@@ -80,6 +80,26 @@ pub fn flat_with(desired: &Desired, placed: &Placed) -> String {
         table(&mut text, &format!("secrets.{}", quoted(name)), &keys);
     }
     text
+}
+
+/// The names of a probe for what is forbidden, which nobody declares as such: it follows from `forbid`.
+fn names(spec: &Spec) -> Option<&BTreeSet<String>> {
+    match spec {
+        Spec::Probe(probe) => match &probe.check {
+            Check::NoNames { names, .. } => Some(names),
+            Check::Http { .. } | Check::Tcp { .. } | Check::Unit { .. } => None,
+        },
+        _ => None,
+    }
+}
+
+/// What stands before the first table: `forbid`, where anything is.
+fn forbidden(desired: &Desired) -> String {
+    let mut specs = desired.resources.values().map(|resource| &resource.spec);
+    specs
+        .find_map(names)
+        .map(|names| format!("forbid = {}\n", toml(&json!(names))))
+        .unwrap_or_default()
 }
 
 /// Claims of ports, each under a name of its own: two modules may call theirs alike.
@@ -485,5 +505,146 @@ mod tests {
         .diagnostics;
         assert!(found.is_empty(), "{found:?}");
         assert_eq!(read_again(config, &Files::new()), hard.len() + 2);
+    }
+
+    /// Each key that may stand in what is written, with a value that is not its default.
+    const EVERY_KEY: &str = r#"
+forbid = ["OPENAI_API_KEY"]
+[host]
+address = "192.0.2.9"
+secrets_directory = "/run/secrets"
+secrets_after_reboot = "sealed"
+[ports.query]
+port = 5353
+protocol = "udp"
+address = "127.0.0.1"
+[groups.bots]
+gid = 990
+on_removal = "keep"
+[users.bot]
+uid = 991
+groups = ["bots"]
+home = "/srv/bot"
+shell = "/bin/sh"
+comment = "A bot"
+on_removal = "keep"
+after = ["group:bots"]
+[linger.bot]
+on = true
+after = ["directory:/srv/bot"]
+on_removal = "keep"
+[directories."/srv/bot"]
+owner = "bot"
+group = "bots"
+mode = "0750"
+on_removal = "keep"
+[directories."/srv/data"]
+after = ["user:bot"]
+[symlinks."/srv/link"]
+target = "/srv/data"
+on_removal = "keep"
+after = ["directory:/srv/data"]
+[files."/etc/bot.conf"]
+text = "a\n"
+owner = "bot"
+group = "bots"
+mode = "0600"
+seed = true
+sensitive = true
+validate = ["/bin/true", "{}"]
+on_removal = "keep"
+after = ["directory:/srv/data"]
+[blocks."/etc/hosts#bot"]
+text = "192.0.2.1 bot"
+on_removal = "keep"
+[packages]
+jq = { version = "1.6-2.1", recommends = false, on_removal = "keep" }
+nano = "absent"
+nftables = "present"
+[holds.jq]
+on = true
+on_removal = "keep"
+[sysctl]
+"vm.swappiness" = { value = 10, file = "/etc/sysctl.d/90-bot.conf" }
+[system.hostname]
+value = "friday"
+on_removal = "keep"
+[system.timezone]
+value = "Europe/Berlin"
+on_removal = "keep"
+[kernel_modules.loop]
+on = true
+[mounts."/mnt/data"]
+what = "/dev/vdb"
+type = "ext4"
+options = ["noatime"]
+on_removal = "keep"
+[firewall]
+text = "chain input { type filter hook input priority 0; policy drop; tcp dport 22 accept }"
+[archives."/opt/tool"]
+url = "https://example.org/tool.tar.gz"
+sha256 = "0000000000000000000000000000000000000000000000000000000000000001"
+strip = 1
+on_removal = "keep"
+after = ["package:jq"]
+[commands.once]
+run = ["/bin/echo", "a"]
+unless = ["/bin/false"]
+cwd = "/srv/data"
+user = "bot"
+env = { A = "b" }
+timeout = "3m"
+after = ["file:/etc/bot.conf"]
+[secrets.token]
+aws = "bots/token"
+stage = "AWSPREVIOUS"
+region = "eu-west-1"
+key = "token"
+trim = true
+owner = "bot"
+group = "bots"
+mode = "0440"
+required = false
+shared = true
+units = ["bot.service"]
+[units."bot.service"]
+text = "[Service]\nExecStart=/bin/sleep infinity\n"
+enabled = true
+active = true
+settle = "3s"
+on_change = "reload"
+after = ["file:/etc/bot.conf"]
+restart_on = ["file:/etc/bot.conf"]
+on_removal = "keep"
+[units."old.service"]
+masked = true
+[units."bot/mine.service"]
+text = "[Service]\nExecStart=/bin/sleep infinity\n[Install]\nWantedBy=default.target\n"
+enabled = true
+[probes.port]
+tcp = "127.0.0.1:8080"
+timeout = "9s"
+interval = "2s"
+threshold = 3
+after = ["unit:bot.service"]
+[probes.unit]
+unit = "bot.service"
+[probes.page]
+http = "http://127.0.0.1:8080/ready"
+status = 204
+body = "ok"
+"#;
+
+    #[test]
+    fn every_key_that_is_written_is_read_again() {
+        let config = Files::from([("hosts/a.toml".to_owned(), EVERY_KEY.as_bytes().to_vec())]);
+        let none = Files::new();
+        let resolution = resolve_all(&Sources {
+            config: config.clone(),
+            files: &none,
+        });
+        let found: Vec<_> = resolution.diagnostics.iter().map(|finding| &finding.message).collect();
+        assert!(!resolution.has_errors(), "{found:?}");
+        assert!(read_again(config, &none) > 30);
     }
 }
