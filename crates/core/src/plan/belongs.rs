@@ -1,44 +1,45 @@
-//! Users and groups that secrets are given to and that a host has not: told before anything of the host changes. Whether an
-//! account is there is looked up on the host; this makes none.
+//! Users and groups that secrets, files and directories are given to and that a host has not: told before anything of the host
+//! changes. Whether an account is there is looked up on the host; this makes none.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::order;
 use crate::model::{
-    Action, Change, Desired, Fact, GroupSpec, GroupState, HostText, Kind, Observed, ResourceId, SecretSpec, Spec,
-    State, UserSpec, UserState,
+    Action, Change, Desired, Fact, GroupSpec, GroupState, HostText, Kind, Observed, ResourceId, Spec, State, UserSpec,
+    UserState,
 };
 
-/// The accounts that planning asks a host for beyond its resources: the owners of secrets that the configuration does not
-/// declare. root is on every host, and a number needs no name.
+/// The accounts that planning asks a host for beyond its resources: the owners that the configuration does not declare. root
+/// is on every host, and a number needs no name.
 #[must_use]
 pub fn accounts(desired: &Desired) -> BTreeMap<ResourceId, Spec> {
-    let specs = desired.resources.values().filter_map(|resource| match &resource.spec {
-        Spec::Secret(secret) => Some(owners(secret)),
-        _ => None,
-    });
-    let asked = specs.flatten().filter(|id| is_asked(id, desired));
+    let specs = desired.resources.values().map(|resource| &resource.spec);
+    let asked = specs.flat_map(|spec| asked(spec, desired));
     asked.map(|id| (id.clone(), named(&id))).collect()
 }
 
-/// What is in the way of a secret that is to be put in place: its owner or its group is not there, and nothing of this plan
+/// What is in the way of a resource that is to be put in place: its owner or its group is not there, and nothing of this plan
 /// may make it.
 pub(super) fn nobody(
     id: &ResourceId,
-    spec: &SecretSpec,
+    spec: &Spec,
     desired: &Desired,
     observed: &Observed,
     changes: &BTreeMap<ResourceId, Change>,
 ) -> Option<(HostText, String)> {
+    let accounts = asked(spec, desired);
+    if accounts.is_empty() {
+        return None;
+    }
     let makers = makers(changes);
-    // Who says what a secret comes after says where its owner is from.
+    // Who says what it comes after says where its owner is from.
     let is_from_elsewhere = !order::reach(std::iter::once(id.clone()), &makers, Some(desired)).is_empty();
-    owners(spec).into_iter().find_map(|account| {
+    accounts.into_iter().find_map(|account| {
         let leaves = changes
             .get(&account)
             .is_some_and(|change| change.action == Action::Remove);
         let is_made = || is_from_elsewhere || makers.iter().any(|maker| alike(&account, maker, desired));
-        if !is_asked(&account, desired) || !(leaves || is_absent(&account, observed) && !is_made()) {
+        if !(leaves || is_absent(&account, observed) && !is_made()) {
             return None;
         }
         let (kind, name) = (account.kind, &account.name);
@@ -56,11 +57,16 @@ pub(super) fn nobody(
     })
 }
 
-fn owners(secret: &SecretSpec) -> [ResourceId; 2] {
-    [
-        ResourceId::new(Kind::User, &secret.owner),
-        ResourceId::new(Kind::Group, &secret.group),
-    ]
+/// The owner and the group of what is given to somebody, without those that are on every host or declared.
+fn asked(spec: &Spec, desired: &Desired) -> Vec<ResourceId> {
+    let (owner, group) = match spec {
+        Spec::Secret(secret) => (&secret.owner, &secret.group),
+        Spec::File(file) => (&file.owner, &file.group),
+        Spec::Directory(directory) => (&directory.owner, &directory.group),
+        _ => return Vec::new(),
+    };
+    let accounts = [ResourceId::new(Kind::User, owner), ResourceId::new(Kind::Group, group)];
+    accounts.into_iter().filter(|id| is_asked(id, desired)).collect()
 }
 
 fn is_asked(id: &ResourceId, desired: &Desired) -> bool {

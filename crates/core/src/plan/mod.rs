@@ -201,10 +201,9 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Secrets that would be put in place for somebody who is not there: nothing of the host is changed for them.
+    /// What would be put in place for somebody who is not there: nothing of the host is changed for it.
     fn owners(&mut self) {
         for (id, resource) in &self.desired.resources {
-            let Spec::Secret(spec) = &resource.spec else { continue };
             let is_put = self
                 .changes
                 .get(id)
@@ -212,7 +211,7 @@ impl<'a> Draft<'a> {
             if !is_put {
                 continue;
             }
-            let nobody = belongs::nobody(id, spec, self.desired, self.observed, &self.changes);
+            let nobody = belongs::nobody(id, &resource.spec, self.desired, self.observed, &self.changes);
             if let Some((problem, fix)) = nobody {
                 self.changes.remove(id);
                 self.work.retain(|work| work.id != *id);

@@ -732,6 +732,58 @@ fn what_the_kernel_writes_with_tabs_is_what_people_write_with_blanks() {
 }
 
 #[test]
+fn what_would_be_given_to_somebody_who_is_not_there_is_in_the_way_before_anything_is_done() {
+    let Spec::File(of) = file("/etc/a", "a", "0600") else {
+        unreachable!()
+    };
+    let given = Spec::File(FileSpec {
+        owner: "bto".into(),
+        ..of
+    });
+    let directory = Spec::Directory(DirectorySpec {
+        path: path("/srv/a"),
+        owner: "root".into(),
+        group: "bots".into(),
+        mode: "0755".parse().unwrap(),
+    });
+    let wanted = desired(vec![
+        (given, vec![]),
+        (directory, vec![]),
+        (file("/etc/b", "b", "0644"), vec![]),
+    ]);
+    let asked: Vec<_> = super::accounts(&wanted).keys().map(ToString::to_string).collect();
+    assert_eq!(asked, ["group:bots", "user:bto"]);
+    let gone = || State::Path(PathState::Absent);
+    let observed = observed(vec![
+        ("file:/etc/a", gone()),
+        ("file:/etc/b", gone()),
+        ("directory:/srv/a", gone()),
+        ("user:bto", State::User(UserState::Absent)),
+        ("group:bots", State::Group(GroupState::Absent)),
+    ]);
+    let plan = plan(&wanted, &observed, &by());
+    let told: Vec<_> = plan
+        .blockers
+        .iter()
+        .map(|blocker| format!("{}: {}", blocker.id, blocker.problem.untrusted()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "directory:/srv/a: it is for the group `bots`, which the host does not have",
+            "file:/etc/a: it is for the user `bto`, which the host does not have"
+        ]
+    );
+    assert_eq!(
+        plan.changes
+            .iter()
+            .map(|change| change.id.to_string())
+            .collect::<Vec<_>>(),
+        ["file:/etc/b"]
+    );
+}
+
+#[test]
 fn a_seed_is_made_once_and_what_became_of_it_stays() {
     let Spec::File(seed) = file("/etc/a", "first\n", "0644") else {
         unreachable!()
