@@ -247,6 +247,10 @@ fn attributes(desired: &Desired, placed: &Placed, resource: &Resource) -> Map<St
                 put("env", json!(env));
             }
         },
+        Spec::Git(git) => match &git.revision {
+            Revision::Commit(commit) => put("commit", json!(commit)),
+            Revision::Branch(branch) => put("branch", json!(branch)),
+        },
         Spec::Secret(secret) => secret::content(secret, &mut put),
         Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Block(_) | Spec::Symlink(_) | Spec::Switch(_) => {}
     }
