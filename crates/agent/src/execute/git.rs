@@ -228,3 +228,236 @@ impl<'a> Place<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::process::Command;
+
+    use provision_core::model::{AbsPath, Fact, GitState, GitUpdate, Spec, Standing, State};
+
+    use super::*;
+    use crate::testing::Scratch;
+
+    /// A repository with two commits on `main`, and where a checkout of it goes.
+    struct Forge {
+        scratch: Scratch,
+        spec: GitSpec,
+        commits: [String; 2],
+    }
+
+    impl Forge {
+        fn new(update: GitUpdate) -> Self {
+            let scratch = Scratch::new();
+            let at = |name: &str| scratch.path().join(name);
+            let commits = ["one", "two"].map(|text| {
+                if !at("origin").exists() {
+                    fs::create_dir(at("origin")).unwrap();
+                    sh(
+                        &at("origin"),
+                        "git init -q -b main; echo node_modules > .gitignore; git add .",
+                    );
+                }
+                sh(
+                    &at("origin"),
+                    &format!("echo {text} > f; git add f; git commit -qm {text}; git rev-parse HEAD"),
+                )
+            });
+            fs::create_dir(at("place")).unwrap();
+            fs::set_permissions(at("place"), fs::Permissions::from_mode(0o755)).unwrap();
+            let accounts = Accounts::read().unwrap();
+            let owner = accounts.user_of(rustix::process::geteuid().as_raw()).unwrap();
+            let spec = GitSpec {
+                path: AbsPath::new(at("place/app").to_string_lossy()).unwrap(),
+                url: at("origin").to_string_lossy().into_owned(),
+                revision: Revision::Branch("main".to_owned()),
+                owner: owner.name.clone(),
+                update,
+                key: None,
+                known_hosts: None,
+            };
+            Self { scratch, spec, commits }
+        }
+
+        fn clone(&self) -> Result<(), StepError> {
+            clone(&self.spec, &mut Progress::unheard())
+        }
+
+        fn mirror(&self, commit: &str) {
+            mirror(&self.spec, commit, &mut Progress::unheard()).unwrap();
+        }
+
+        fn sh(&self, script: &str) -> String {
+            sh(Path::new(self.spec.path.as_str()), script)
+        }
+
+        fn beside(&self) -> Vec<String> {
+            let entries = fs::read_dir(self.scratch.path().join("place")).unwrap();
+            entries
+                .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+                .collect()
+        }
+
+        fn state(&self) -> GitState {
+            let found = observe::observe(&[Spec::Git(self.spec.clone())]).into_values().next();
+            match found {
+                Some(Fact::Known(State::Git(state))) => state,
+                other => panic!("{other:?}"),
+            }
+        }
+
+        fn standing(&self) -> Standing {
+            match self.state() {
+                GitState::Checkout {
+                    mirror: Some(standing), ..
+                } => standing,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn sh(at: &Path, script: &str) -> String {
+        let mut shell = Command::new("sh");
+        for name in [
+            "GIT_AUTHOR_NAME",
+            "GIT_AUTHOR_EMAIL",
+            "GIT_COMMITTER_NAME",
+            "GIT_COMMITTER_EMAIL",
+        ] {
+            shell.env(name, "a@b");
+        }
+        let ran = shell.args(["-ec", script]).current_dir(at).output().unwrap();
+        assert!(
+            ran.status.success(),
+            "{script}: {}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        String::from_utf8(ran.stdout).unwrap().trim().to_owned()
+    }
+
+    #[test]
+    fn a_clone_comes_whole_beside_what_a_killed_one_left_and_is_then_not_looked_into() {
+        let forge = Forge::new(GitUpdate::Clone);
+        assert_eq!(forge.state(), GitState::Absent { git: true });
+        let half = forge.scratch.path().join("place/.app.provision-new/.git");
+        fs::create_dir_all(&half).unwrap();
+        fs::write(half.join("HEAD"), "half").unwrap();
+        forge.clone().unwrap();
+        assert_eq!(forge.beside(), ["app"]);
+        assert_eq!(
+            forge.sh("cat f; git branch --show-current; git status --short"),
+            "two\nmain"
+        );
+        let made = forge.state();
+        forge.sh("git checkout -qb mine; echo own > f; git commit -qam own; echo more > g");
+        assert_eq!(forge.state(), made);
+        // It is never replaced, whoever asks.
+        assert!(forge.clone().is_err());
+        assert_eq!(forge.sh("cat f g"), "own\nmore");
+        assert_eq!(forge.beside(), ["app"]);
+    }
+
+    #[test]
+    fn a_clone_that_fails_leaves_nothing() {
+        let mut forge = Forge::new(GitUpdate::Clone);
+        forge.spec.revision = Revision::Commit("1".repeat(40));
+        let error = forge.clone().unwrap_err();
+        assert!(
+            error.problem.untrusted().contains("does not give the commit"),
+            "{error:?}"
+        );
+        assert_eq!(forge.beside(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_mirror_is_moved_both_ways_and_keeps_what_git_does_not_know() {
+        let mut forge = Forge::new(GitUpdate::Mirror);
+        forge.spec.revision = Revision::Commit(forge.commits[0].clone());
+        forge.clone().unwrap();
+        assert_eq!(forge.sh("cat f"), "one");
+        forge.sh("echo hand > f; mkdir node_modules; echo dep > node_modules/d; echo new > g");
+        let found = forge.standing();
+        assert_eq!(
+            (found.commit.as_ref(), found.changed, found.tip),
+            (Some(&forge.commits[0]), 1, None)
+        );
+        for (commit, text) in [(&forge.commits[1], "two"), (&forge.commits[0], "one")] {
+            forge.mirror(commit);
+            assert_eq!(forge.sh("cat f node_modules/d g"), format!("{text}\ndep\nnew"));
+            let found = forge.standing();
+            assert_eq!((found.commit.as_ref(), found.changed), (Some(commit), 0));
+        }
+    }
+
+    #[test]
+    fn where_a_branch_is_comes_from_the_other_side_or_is_unknown() {
+        let forge = Forge::new(GitUpdate::Mirror);
+        forge.clone().unwrap();
+        let origin = forge.scratch.path().join("origin");
+        let third = sh(&origin, "echo three > f; git commit -qam three; git rev-parse HEAD");
+        let found = forge.standing();
+        assert_eq!(found.commit.as_ref(), Some(&forge.commits[1]));
+        assert_eq!(found.tip, Some(Fact::Known(third.clone())));
+        forge.mirror(&third);
+        assert_eq!(forge.sh("cat f"), "three");
+        fs::rename(&origin, forge.scratch.path().join("gone")).unwrap();
+        assert!(matches!(forge.standing().tip, Some(Fact::Unknown(_))));
+    }
+
+    #[test]
+    fn nothing_that_a_tree_names_is_started() {
+        let forge = Forge::new(GitUpdate::Mirror);
+        forge.clone().unwrap();
+        forge.sh("for hook in post-checkout post-merge reference-transaction; do
+                 printf '#!/bin/sh\\necho ran >> ../ran\\n' > .git/hooks/$hook; chmod 755 .git/hooks/$hook
+             done; git config core.fsmonitor 'echo ran >> ../ran; false'; rm -f ../ran; echo hand > f");
+        assert_eq!(forge.standing().changed, 1);
+        forge.mirror(&forge.commits[0]);
+        assert_eq!(forge.sh("cat f"), "one");
+        assert_eq!(forge.beside(), ["app"]);
+    }
+
+    #[test]
+    fn what_has_somebodys_work_in_it_is_not_removed() {
+        let forge = Forge::new(GitUpdate::Clone);
+        forge.clone().unwrap();
+        let removed = || remove(&forge.spec, &mut Progress::unheard());
+        for (work, undone, words) in [
+            ("echo new > g", "rm g", "changed or new files"),
+            ("echo hand > f; git stash -q", "git stash drop -q", "stashed"),
+            (
+                "git checkout -qb mine; echo own > f; git commit -qam own; git checkout -q main",
+                "git branch -qD mine",
+                "commits that are only here",
+            ),
+        ] {
+            forge.sh(work);
+            let error = removed().unwrap_err();
+            assert!(error.problem.untrusted().contains(words), "{error:?}");
+            assert_eq!(forge.sh("cat f"), "two");
+            forge.sh(undone);
+        }
+        removed().unwrap();
+        assert_eq!(forge.beside(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_somebody_elses_is_said() {
+        let forge = Forge::new(GitUpdate::Clone);
+        let path = Path::new(forge.spec.path.as_str());
+        let what = || match forge.state() {
+            GitState::Other { what } => what.untrusted().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        fs::write(path, "").unwrap();
+        assert!(what().contains("no directory"), "{}", what());
+        fs::remove_file(path).unwrap();
+        fs::create_dir(path).unwrap();
+        assert!(what().contains("no checkout"), "{}", what());
+        std::os::unix::fs::symlink("/etc", path.join(".git")).unwrap();
+        assert!(what().contains(".git is no directory"), "{}", what());
+        fs::remove_file(path.join(".git")).unwrap();
+        forge.sh("git init -q");
+        assert!(what().contains("comes from nowhere"), "{}", what());
+    }
+}
