@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use provision_core::config::{Sort, fields};
 use provision_core::model::{
     Check, Connection, Content, DependencyReason, Desired, Digest, HostText, Kind, Machine, Millis, OnRemoval,
-    PortClaim, Resource, ResourceId, Source, Spec,
+    PortClaim, Resource, ResourceId, Revision, Source, Spec,
 };
 use serde_json::{Map, Value, json};
 

@@ -147,7 +147,8 @@ impl<'a> Place<'a> {
         let roots = parent.ancestors().all(|above| {
             fs::symlink_metadata(above).is_ok_and(|meta| meta.is_dir() && meta.uid() == 0 && meta.mode() & 0o022 == 0)
         });
-        if !roots && !(meta.is_dir() && meta.uid() == who.uid && meta.mode() & 0o002 == 0) {
+        let owners = meta.is_dir() && meta.uid() == who.uid && meta.mode() & 0o002 == 0;
+        if !roots && !owners {
             return Err(StepError {
                 fix: Some(format!(
                     "declare [directories.\"{}\"] with owner = \"{}\", or choose a path below such as /srv",
@@ -405,7 +406,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_tree_names_is_started() {
+    fn no_hook_and_no_watcher_of_a_tree_is_started() {
         let forge = Forge::new(GitUpdate::Mirror);
         forge.clone().unwrap();
         forge.sh("for hook in post-checkout post-merge reference-transaction; do
