@@ -254,7 +254,8 @@ fn attributes(desired: &Desired, placed: &Placed, resource: &Resource) -> Map<St
         Spec::Secret(secret) => secret::content(secret, &mut put),
         Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Block(_) | Spec::Symlink(_) | Spec::Switch(_) => {}
     }
-    if resource.on_removal != OnRemoval::default() {
+    // A checkout stays where nothing is said.
+    if resource.on_removal != OnRemoval::default() || matches!(resource.spec, Spec::Git(_)) {
         put("on_removal", json!(resource.on_removal));
     }
     for (key, reason) in [
