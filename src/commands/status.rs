@@ -89,6 +89,7 @@ fn units(desired: &Desired) -> Vec<UnitName> {
             | Spec::File(_)
             | Spec::Block(_)
             | Spec::Tree(_)
+            | Spec::Git(_)
             | Spec::Switch(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)

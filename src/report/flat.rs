@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use provision_core::config::{Sort, fields};
 use provision_core::model::{
     Check, Connection, Content, DependencyReason, Desired, Digest, HostText, Kind, Machine, Millis, OnRemoval,
-    PortClaim, Resource, ResourceId, Source, Spec,
+    PortClaim, Resource, ResourceId, Revision, Source, Spec,
 };
 use serde_json::{Map, Value, json};
 
@@ -247,10 +247,15 @@ fn attributes(desired: &Desired, placed: &Placed, resource: &Resource) -> Map<St
                 put("env", json!(env));
             }
         },
+        Spec::Git(git) => match &git.revision {
+            Revision::Commit(commit) => put("commit", json!(commit)),
+            Revision::Branch(branch) => put("branch", json!(branch)),
+        },
         Spec::Secret(secret) => secret::content(secret, &mut put),
         Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Block(_) | Spec::Symlink(_) | Spec::Switch(_) => {}
     }
-    if resource.on_removal != OnRemoval::default() {
+    // A checkout stays where nothing is said.
+    if resource.on_removal != OnRemoval::default() || matches!(resource.spec, Spec::Git(_)) {
         put("on_removal", json!(resource.on_removal));
     }
     for (key, reason) in [

@@ -196,7 +196,7 @@ const fn class(kind: Kind) -> &'static str {
         Kind::Group | Kind::User => "who",
         Kind::Package => "package",
         Kind::Directory | Kind::File | Kind::Block | Kind::Symlink => "path",
-        Kind::Archive | Kind::Npm => "path",
+        Kind::Archive | Kind::Npm | Kind::Git => "path",
         Kind::Hold => "package",
         Kind::Linger => "who",
         Kind::Sysctl | Kind::KernelModule | Kind::Firewall => "kernel",

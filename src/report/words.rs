@@ -191,6 +191,11 @@ pub fn op(op: &Op) -> String {
             Source::Npm { .. } => format!("install npm packages at {}", spec.path),
         },
         Op::RemoveTree { path } => format!("remove {path} and its versions"),
+        Op::CloneGit(spec) => format!("clone {} to {}", spec.url, spec.path),
+        Op::MirrorGit { spec, commit } => {
+            format!("bring {} to commit {}", spec.path, commit.get(..12).unwrap_or(commit))
+        }
+        Op::RemoveGit(spec) => format!("remove {} if nobody's work is in it", spec.path),
         Op::Turn(spec) => turn(spec),
         Op::SetSysctl(spec) => format!("set {} = {}", spec.key, spec.value),
         Op::LoadFirewall(_) => "check and load the firewall".to_owned(),
@@ -235,6 +240,8 @@ pub const fn op_is_long(op: &Op) -> bool {
     match op {
         Op::Packages { .. }
         | Op::MakeTree(_)
+        | Op::CloneGit(_)
+        | Op::MirrorGit { .. }
         | Op::AtBoot { .. }
         | Op::Unit { .. }
         | Op::Settle(_)
@@ -249,6 +256,7 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::PutBlock(_)
         | Op::RemoveBlock { .. }
         | Op::RemoveTree { .. }
+        | Op::RemoveGit(_)
         | Op::Turn(_)
         | Op::SetSysctl(_)
         | Op::LoadFirewall(_)

@@ -73,9 +73,23 @@ fn image() -> &'static BaseImage {
 impl Lab {
     /// A new host, ready for its first connection, and a project that declares nothing for it yet.
     pub(crate) fn new() -> Self {
+        Self::on(image())
+    }
+
+    /// The same, on a host that has these packages.
+    pub(crate) fn with(packages: &[&str]) -> Self {
+        let options = BaseOptions {
+            packages: packages.iter().map(|&name| name.to_owned()).collect(),
+            ..BaseOptions::new(Release::Debian12)
+        };
+        let image = base(&options, &mut |_| {}).unwrap_or_else(|error| panic!("no base image: {error}"));
+        Self::on(&image)
+    }
+
+    fn on(image: &BaseImage) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("it-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let host = ThrowawayHost::start(image(), &HostOptions::named(&name)).unwrap();
+        let host = ThrowawayHost::start(image, &HostOptions::named(&name)).unwrap();
         host.wait_ready(Duration::from_secs(60)).unwrap();
         let lab = Self {
             host,

@@ -144,6 +144,7 @@ const fn is_kept(kind: Kind) -> bool {
         | Kind::Block
         | Kind::Archive
         | Kind::Npm
+        | Kind::Git
         | Kind::Hold
         | Kind::Linger
         | Kind::KernelModule

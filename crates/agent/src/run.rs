@@ -432,6 +432,9 @@ fn sweep(layout: &Layout, plan: &Plan) {
         | Op::Packages { .. }
         | Op::MakeTree(_)
         | Op::RemoveTree { .. }
+        | Op::CloneGit(_)
+        | Op::MirrorGit { .. }
+        | Op::RemoveGit(_)
         | Op::Turn(_)
         | Op::SetSysctl(_)
         | Op::LoadFirewall(_)

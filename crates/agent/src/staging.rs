@@ -249,6 +249,9 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::PutBlock(_)
             | Op::RemoveBlock { .. }
             | Op::RemoveTree { .. }
+            | Op::CloneGit(_)
+            | Op::MirrorGit { .. }
+            | Op::RemoveGit(_)
             | Op::Turn(_)
             | Op::SetSysctl(_)
             | Op::LoadFirewall(_)

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use provision_core::model::{
-    BlockState, CommandState, FirewallState, GroupState, HostText, PackageState, PathState, ProbeState, SecretState,
-    State, SwitchState, SysctlState, TreeState, UnitState, UserState,
+    BlockState, CommandState, FirewallState, GitState, GroupState, HostText, PackageState, PathState, ProbeState,
+    SecretState, State, SwitchState, SysctlState, TreeState, UnitState, UserState,
 };
 
 /// An error and all its causes in one line.
@@ -58,6 +58,16 @@ pub(crate) fn found(state: &State) -> HostText {
             format!("it is version {}{changed}", directory.untrusted())
         }
         State::Tree(TreeState::Other { what }) => what.clone(),
+        State::Git(GitState::Absent { .. }) => "nothing is there".to_owned(),
+        State::Git(GitState::Other { what }) => what.untrusted().to_owned(),
+        State::Git(GitState::Checkout { url, mirror }) => match mirror {
+            None => format!("it is a checkout of {}", url.untrusted()),
+            Some(standing) => format!(
+                "it is at commit {}, with {} files changed by hand",
+                standing.commit.as_deref().unwrap_or("(none)"),
+                standing.changed
+            ),
+        },
         State::Switch(SwitchState { on }) => format!("it is {}", if *on { "on" } else { "off" }),
         State::Sysctl(SysctlState::NoSuchKey) => "this kernel has no such key".to_owned(),
         State::Sysctl(SysctlState::Live(value)) => format!("it is {:?}", value.untrusted()),

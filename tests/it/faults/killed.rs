@@ -113,7 +113,7 @@ pub(super) fn reaches(lab: &Lab, known: &BTreeSet<String>, lines: usize) {
 }
 
 /// Kills the runner of the host's apply, if it is still there, from outside: nothing is faster.
-pub(super) fn kill_runner(lab: &Lab) {
+pub(crate) fn kill_runner(lab: &Lab) {
     let machine = lab.host.control_group();
     for process in fs::read_dir("/proc").unwrap() {
         let path = process.unwrap().path();

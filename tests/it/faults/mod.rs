@@ -21,5 +21,6 @@ mod together;
 mod untouched;
 
 // Kinds have faults of their own.
+pub(crate) use killed::kill_runner;
 pub(crate) use running::until;
 pub(crate) use scene::start;

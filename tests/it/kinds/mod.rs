@@ -8,6 +8,7 @@ mod dependencies;
 mod directory;
 mod file;
 mod firewall;
+mod git;
 mod going_back;
 mod package;
 mod probe;

@@ -7,6 +7,7 @@ mod block;
 mod command;
 pub(crate) mod dpkg_lock;
 mod firewall;
+mod git;
 mod group;
 mod package;
 mod package_lists;
@@ -161,6 +162,9 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
         Op::Packages { install, bare, remove } => package::change(install, bare, remove, progress),
         Op::MakeTree(spec) => tree::make(spec, work, progress),
         Op::RemoveTree { path } => tree::remove(path),
+        Op::CloneGit(spec) => git::clone(spec, progress),
+        Op::MirrorGit { spec, commit } => git::mirror(spec, commit, progress),
+        Op::RemoveGit(spec) => git::remove(spec, progress),
         Op::Turn(spec) => switch::turn(spec, progress),
         Op::SetSysctl(spec) => sysctl::set(spec),
         Op::LoadFirewall(spec) => firewall::load(spec, progress),

@@ -5,6 +5,7 @@ mod block;
 mod command;
 mod facts;
 mod firewall;
+mod git;
 mod group;
 mod http;
 mod names;
@@ -31,6 +32,7 @@ use crate::words::chain;
 
 pub(crate) use command::invocation;
 pub(crate) use facts::{facts, uptime};
+pub(crate) use git::{as_user, git, local_work, who};
 pub(crate) use probe::try_once;
 pub(crate) use sysctl::{folded, proc_path};
 pub(crate) use tree::{is_intact, is_version, seal_path};
@@ -88,7 +90,7 @@ enum Turn {
 
 fn turn(spec: &Spec) -> Turn {
     match spec {
-        Spec::Command(_) | Spec::Tree(_) | Spec::Firewall(_) => Turn::Beside,
+        Spec::Command(_) | Spec::Tree(_) | Spec::Git(_) | Spec::Firewall(_) => Turn::Beside,
         Spec::Probe(probe) => match probe.check {
             Check::Http { .. } | Check::Tcp { .. } => Turn::Beside,
             Check::Unit { .. } => Turn::Last,
@@ -139,6 +141,10 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
             .accounts()
             .and_then(|all| tree::observe(spec, all))
             .map(State::Tree),
+        Spec::Git(spec) => sources
+            .accounts()
+            .and_then(|all| git::observe(spec, all))
+            .map(State::Git),
         Spec::Switch(spec) => switch::observe(spec, || sources.packages().is_held(&spec.name)).map(State::Switch),
         Spec::Sysctl(spec) => sysctl::observe(&spec.key).map(State::Sysctl),
         Spec::Firewall(spec) => firewall::observe(spec).map(State::Firewall),

@@ -207,6 +207,43 @@ const NPM: &[Field] = &[
     WHEN,
     EACH,
 ];
+const GIT: &[Field] = &[
+    field(
+        "url",
+        Shape::Text,
+        "Where it comes from: https://, ssh://, user@host:path, or a path on the host; with no password in it.",
+    ),
+    field("commit", Shape::Text, "The commit, by its whole name."),
+    field("branch", Shape::Text, "The branch, instead of a commit."),
+    field(
+        "owner",
+        Shape::User,
+        "Whose it is, and as whom git runs; root by default.",
+    ),
+    field(
+        "update",
+        Shape::Text,
+        "\"clone\", the default, only makes what is missing; \"mirror\" keeps it at the commit or the branch's tip, and loses changes of its files.",
+    ),
+    field(
+        "key",
+        Shape::Path,
+        "The private key for ssh, on the host: it may be a secret's path.",
+    ),
+    field(
+        "known_hosts",
+        Shape::Path,
+        "The file of host keys that ssh trusts, on the host; not said: those that the owner's ssh knows.",
+    ),
+    field(
+        "on_removal",
+        Shape::OnRemoval,
+        "What happens when it leaves the configuration; \"keep\" by default: it may hold somebody's work.",
+    ),
+    AFTER,
+    WHEN,
+    EACH,
+];
 const HOLDS: &[Field] = &[
     field("on", Shape::Bool, "Whether the package is kept at its version."),
     ON_REMOVAL,
@@ -495,6 +532,7 @@ pub(super) const fn fields_of(kind: Kind) -> &'static [Field] {
         Kind::Package => PACKAGES,
         Kind::Archive => ARCHIVES,
         Kind::Npm => NPM,
+        Kind::Git => GIT,
         Kind::Hold => HOLDS,
         Kind::Linger => LINGER,
         Kind::KernelModule => KERNEL_MODULES,

@@ -54,6 +54,7 @@ enum Rule {
 const CONTENT: &[&str] = &["text", "file", "template"];
 const WHOLE: &[&str] = &["default", "text", "file", "template"];
 const GUARD: &[&str] = &["creates", "unless"];
+const REVISION: &[&str] = &["commit", "branch"];
 const CHECK: &[&str] = &["http", "tcp", "unit"];
 
 const SOURCE: &[&str] = &["paths", "text", "file", "template"];
@@ -99,6 +100,7 @@ const fn rules_of(kind: Kind) -> &'static [Rule] {
         Kind::Package => &[Rule::Needs("version")],
         Kind::Archive => &[Rule::Needs("url"), Rule::Needs("sha256")],
         Kind::Npm => &[Rule::Needs("manifest"), Rule::Needs("lock")],
+        Kind::Git => &[Rule::Needs("url"), Rule::ExactlyOne(REVISION, "branch = \"main\"")],
         Kind::Hold | Kind::Linger | Kind::KernelModule => &[Rule::Needs("on")],
         Kind::Sysctl => &[Rule::Needs("value")],
         Kind::Firewall => &[
@@ -196,7 +198,7 @@ const fn example_name(sort: Sort) -> &'static str {
         Kind::Block => "\"/etc/example#name\"",
         Kind::Sysctl => "\"net.ipv4.ip_forward\"",
         Kind::Unit => "\"example.service\"",
-        Kind::Archive | Kind::Npm => "\"/opt/example\"",
+        Kind::Archive | Kind::Npm | Kind::Git => "\"/opt/example\"",
         Kind::Hold | Kind::Linger | Kind::KernelModule | Kind::Secret => "example",
         Kind::Firewall => "default",
         Kind::Package | Kind::User | Kind::Group | Kind::Command | Kind::Probe => "example",
@@ -214,6 +216,7 @@ pub const fn noun(kind: Kind) -> &'static str {
         Kind::Package => "a package",
         Kind::Archive => "an archive",
         Kind::Npm => "a set of npm packages",
+        Kind::Git => "a git checkout",
         Kind::Hold => "a hold",
         Kind::Linger => "a lingering user",
         Kind::KernelModule => "a kernel module",

@@ -97,6 +97,7 @@ pub const fn short_form(sort: Sort) -> Option<&'static str> {
         | Kind::Symlink
         | Kind::Archive
         | Kind::Npm
+        | Kind::Git
         | Kind::Unit
         | Kind::Firewall
         | Kind::Secret
@@ -117,7 +118,9 @@ pub fn check_name(sort: Sort, name: &str) -> Result<(), Problem> {
         Sort::Shorthand(shorthand) => return shorthand.check_name(name),
     };
     match kind {
-        Kind::File | Kind::Directory | Kind::Symlink | Kind::Archive | Kind::Npm => AbsPath::from_text(name).map(drop),
+        Kind::File | Kind::Directory | Kind::Symlink | Kind::Archive | Kind::Npm | Kind::Git => {
+            AbsPath::from_text(name).map(drop)
+        }
         Kind::Block => BlockName::from_text(name).map(drop),
         Kind::Package | Kind::Hold => PackageName::from_text(name).map(drop),
         Kind::Linger => UserName::from_text(name).map(drop),

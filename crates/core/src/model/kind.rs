@@ -27,6 +27,8 @@ pub enum Kind {
     Archive,
     /// A set of npm packages.
     Npm,
+    /// A git checkout.
+    Git,
     /// A package that is kept at its version.
     Hold,
     /// A user whose own services run without a login.
@@ -49,7 +51,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Group,
         Self::User,
         Self::Package,
@@ -59,6 +61,7 @@ impl Kind {
         Self::Symlink,
         Self::Archive,
         Self::Npm,
+        Self::Git,
         Self::Hold,
         Self::Linger,
         Self::KernelModule,
@@ -93,6 +96,7 @@ impl Kind {
             | Self::Block
             | Self::Archive
             | Self::Npm
+            | Self::Git
             | Self::Hold
             | Self::Linger
             | Self::KernelModule
@@ -116,6 +120,7 @@ impl Kind {
             Self::Symlink => ("symlink", "symlinks"),
             Self::Archive => ("archive", "archives"),
             Self::Npm => ("npm", "npm"),
+            Self::Git => ("git", "git"),
             Self::Hold => ("hold", "holds"),
             Self::Linger => ("linger", "linger"),
             Self::KernelModule => ("kernel-module", "kernel_modules"),

@@ -9,6 +9,7 @@ mod examination;
 mod fact;
 mod firewall;
 mod generation;
+mod git;
 mod group;
 mod host_text;
 mod inventory;
@@ -45,6 +46,7 @@ pub use examination::{
 pub use fact::Fact;
 pub use firewall::{FIREWALL_TABLE, FirewallSpec, FirewallState};
 pub use generation::{DiskUse, Generation, GenerationCounts, History, Past};
+pub use git::{GitSpec, GitState, GitUpdate, Revision, Standing};
 pub use group::{GroupSpec, GroupState};
 pub use host_text::HostText;
 pub use inventory::{AskedPackage, FoundBody, FoundFile, FoundGroup, FoundUnit, FoundUser, Inventory};

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, FirewallSpec,
-    GroupSpec, HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec, Spec,
-    SwitchSpec, SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
+    GitSpec, GroupSpec, HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec,
+    Spec, SwitchSpec, SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -275,6 +275,17 @@ pub enum Op {
         /// Owner, group and permissions that the file had before; `None` leaves them.
         attributes: Option<(u32, u32, Mode)>,
     },
+    /// Clone a repository beside its path, and give the checkout its name once it is whole.
+    CloneGit(GitSpec),
+    /// Bring a checkout to a commit; changes of files that git keeps are lost.
+    MirrorGit {
+        /// The checkout.
+        spec: GitSpec,
+        /// The commit.
+        commit: String,
+    },
+    /// Remove a checkout that has nobody's work in it.
+    RemoveGit(GitSpec),
     /// Install and remove packages, in one run of the package tool; half-installed ones are repaired first.
     Packages {
         /// Names, each with the version where one is wanted.

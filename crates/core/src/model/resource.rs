@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FIREWALL_TABLE, FileSpec, FirewallSpec,
-    FirewallState, GroupSpec, GroupState, Kind, OnRemoval, Origin, PackageSpec, PackageState, PathState, ProbeSpec,
-    ProbeState, SecretSpec, SecretState, SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec,
-    TreeState, UnitSpec, UnitState, UserSpec, UserState,
+    FirewallState, GitSpec, GitState, GroupSpec, GroupState, Kind, OnRemoval, Origin, PackageSpec, PackageState,
+    PathState, ProbeSpec, ProbeState, SecretSpec, SecretState, SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec,
+    SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -93,6 +93,7 @@ pub enum Spec {
     Block(BlockSpec),
     Symlink(SymlinkSpec),
     Tree(TreeSpec),
+    Git(GitSpec),
     Switch(SwitchSpec),
     Sysctl(SysctlSpec),
     Firewall(FirewallSpec),
@@ -115,6 +116,7 @@ impl Spec {
             Self::Block(_) => Kind::Block,
             Self::Symlink(_) => Kind::Symlink,
             Self::Tree(spec) => spec.kind(),
+            Self::Git(_) => Kind::Git,
             Self::Switch(spec) => spec.switch.kind(),
             Self::Sysctl(_) => Kind::Sysctl,
             Self::Firewall(_) => Kind::Firewall,
@@ -137,6 +139,7 @@ impl Spec {
             Self::Block(spec) => return ResourceId::new(Kind::Block, spec.full_name()),
             Self::Symlink(spec) => spec.path.as_str(),
             Self::Tree(spec) => spec.path.as_str(),
+            Self::Git(spec) => spec.path.as_str(),
             Self::Switch(spec) => &spec.name,
             Self::Sysctl(spec) => &spec.key,
             Self::Firewall(_) => FIREWALL_TABLE[1],
@@ -163,6 +166,7 @@ pub enum State {
     Path(PathState),
     Block(BlockState),
     Tree(TreeState),
+    Git(GitState),
     Switch(SwitchState),
     Sysctl(SysctlState),
     Firewall(FirewallState),
@@ -182,6 +186,7 @@ impl State {
             | Self::Group(GroupState::Absent)
             | Self::User(UserState::Absent)
             | Self::Tree(TreeState::Absent)
+            | Self::Git(GitState::Absent { .. })
             | Self::Firewall(FirewallState::Absent)
             | Self::Secret(SecretState::Absent { .. })
             | Self::Sysctl(SysctlState::NoSuchKey) => true,
@@ -190,6 +195,7 @@ impl State {
             Self::Path(_)
             | Self::Block(_)
             | Self::Tree(_)
+            | Self::Git(_)
             | Self::Switch(_)
             | Self::Package(_)
             | Self::Group(_)
@@ -215,6 +221,8 @@ impl State {
                 mode,
                 text: _,
             }) => Digest::of_json(&("file", content, owner, group, mode)),
+            // That git came while nothing was cloned is no reason to plan again.
+            Self::Git(GitState::Absent { git: _ }) => Digest::of_json(&"no checkout"),
             // Values that wait for a run are in the same memory.
             Self::Secret(SecretState::Absent { nothing_mounted: _ }) => Digest::of_json(&"no secret"),
             Self::Command(CommandState { satisfied, detail: _ }) => Digest::of_json(&("command", satisfied)),
@@ -233,6 +241,7 @@ impl State {
             | Self::Path(_)
             | Self::Block(_)
             | Self::Tree(_)
+            | Self::Git(_)
             | Self::Switch(_)
             | Self::Sysctl(_)
             | Self::Firewall(_)

@@ -63,6 +63,7 @@ pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
         Kind::Group
         | Kind::Archive
         | Kind::Npm
+        | Kind::Git
         | Kind::Hold
         | Kind::Linger
         | Kind::KernelModule

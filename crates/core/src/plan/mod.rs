@@ -10,6 +10,7 @@ mod compare;
 mod difference;
 mod firewall;
 mod forbidden;
+mod git;
 mod order;
 mod package;
 mod path;
@@ -29,8 +30,8 @@ mod unit;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Action, Applier, Blocker, Change, Desired, Digest, Entry, Fact, HostText, Kind, Moved, Observed, Op, PLAN_FORMAT,
-    PathState, Plan, PlannedEntry, Reason, Receipt, Resource, ResourceId, Spec, State, Step, Unchanged,
+    Action, Applier, Blocker, Change, Dependency, Desired, Digest, Entry, Fact, HostText, Kind, Moved, Observed, Op,
+    PLAN_FORMAT, PathState, Plan, PlannedEntry, Reason, Receipt, Resource, ResourceId, Spec, State, Step, Unchanged,
 };
 use difference::{Difference, Edit};
 use order::Work;
@@ -181,7 +182,13 @@ impl<'a> Draft<'a> {
             if id.kind.lies_at_path() && self.freed.contains(&id.name) {
                 state = &absent;
             }
-            let found = difference::difference(&resource.spec, state, Some(&self.desired.blobs));
+            let installed = |on: &Dependency| on.on == ResourceId::new(Kind::Package, "git");
+            let found = match state {
+                State::Git(state) => git::without_program(state, resource.depends.iter().any(installed)),
+                _ => None,
+            };
+            let found =
+                found.unwrap_or_else(|| difference::difference(&resource.spec, state, Some(&self.desired.blobs)));
             let found = match state {
                 State::Secret(state) => {
                     let found = secret::lost(found, self.entry(id), state);
@@ -340,6 +347,7 @@ impl<'a> Draft<'a> {
             | Spec::File(_)
             | Spec::Block(_)
             | Spec::Tree(_)
+            | Spec::Git(_)
             | Spec::Switch(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use super::account::{self, unchanged_user};
 use super::block;
 use super::difference::{Difference, Edit, changes};
-use super::{firewall, secret, switch, tree, unit};
+use super::{firewall, git, secret, switch, tree, unit};
 use crate::model::{
-    AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, FirewallState, GroupSpec, GroupState, HostText,
-    OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch,
+    AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, FirewallState, GitState, GroupSpec, GroupState,
+    HostText, OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch,
     SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState, UserSpec, UserState,
 };
 
@@ -47,6 +47,7 @@ fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Block(spec), State::Block(state)) => block::removal(spec, entry, state),
         (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
         (Spec::Tree(spec), State::Tree(state)) => tree::removal(spec, entry, state),
+        (Spec::Git(spec), State::Git(state)) => git::removal(spec, entry, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::removal(spec, entry, *state),
         (Spec::Sysctl(spec), State::Sysctl(state)) => sysctl(spec, entry, state),
         (Spec::Firewall(_), State::Firewall(state)) => firewall::removal(entry, state),
@@ -83,6 +84,7 @@ fn remove(entry: &Entry, state: &State) -> Edit {
         // Others' lines stay, and so does their file.
         State::Block(_) => State::Block(BlockState::NoFile),
         State::Tree(_) => State::Tree(TreeState::Absent),
+        State::Git(_) => State::Git(GitState::Absent { git: true }),
         State::Firewall(_) => State::Firewall(FirewallState::Absent),
         State::Unit(_) => State::Unit(UnitState {
             load: HostText::from("not-found"),

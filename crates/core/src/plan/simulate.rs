@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    BlockSpec, BlockState, CommandState, Entry, Fact, FirewallState, GroupState, HostText, Observed, Op, Outcome,
-    Owner, PackageState, PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, SecretState, Spec, State,
-    SwitchState, SysctlState, TreeState, UnitState, UnitVerb, UserState,
+    BlockSpec, BlockState, CommandState, Entry, Fact, FirewallState, GitSpec, GitState, GitUpdate, GroupState,
+    HostText, Observed, Op, Outcome, Owner, PackageState, PathKind, PathState, Plan, ProbeState, Receipt, ResourceId,
+    Revision, SecretState, Spec, Standing, State, SwitchState, SysctlState, TreeState, UnitState, UnitVerb, UserState,
 };
 
 /// What an observation finds after the plan's steps.
@@ -118,6 +118,24 @@ fn apply(op: &Op, host: &mut Observed) {
                     *fact = Fact::Known(State::Tree(TreeState::Absent));
                 }
             }
+        }
+        Op::CloneGit(spec) => {
+            let commit = match &spec.revision {
+                Revision::Commit(commit) => commit.clone(),
+                Revision::Branch(_) => "0".repeat(40),
+            };
+            set(host, &Spec::Git(spec.clone()), State::Git(checkout(spec, commit)));
+        }
+        Op::MirrorGit { spec, commit } => {
+            set(
+                host,
+                &Spec::Git(spec.clone()),
+                State::Git(checkout(spec, commit.clone())),
+            );
+        }
+        Op::RemoveGit(spec) => {
+            let state = GitState::Absent { git: true };
+            set(host, &Spec::Git(spec.clone()), State::Git(state));
         }
         Op::Turn(spec) => {
             let state = SwitchState { on: spec.on };
@@ -379,5 +397,19 @@ fn loaded() -> UnitState {
         enabled: "disabled".into(),
         active: "inactive".into(),
         needs_reload: false,
+    }
+}
+
+/// A checkout that is as it should be.
+fn checkout(spec: &GitSpec, commit: String) -> GitState {
+    let tip = matches!(spec.revision, Revision::Branch(_)).then(|| Fact::Known(commit.clone()));
+    let standing = Standing {
+        commit: Some(commit),
+        changed: 0,
+        tip,
+    };
+    GitState::Checkout {
+        url: HostText::new(spec.url.as_str()),
+        mirror: (spec.update == GitUpdate::Mirror).then_some(standing),
     }
 }

@@ -1,5 +1,6 @@
 //! What every plan must hold, whatever the host and the configuration.
 
+mod git;
 mod secrets;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -1108,6 +1109,11 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
         };
         (Spec::Tree(spec(strip)), State::Tree(state))
     });
+    let git = (any::<bool>(), any::<bool>(), 0..7u8).prop_map(move |(mirror, pinned, found)| {
+        let spec = git::spec(&format!("/g{number}"), mirror, pinned);
+        let state = git::state(&spec, found);
+        (Spec::Git(spec), State::Git(state))
+    });
     let firewall = (any::<bool>(), 0..5u8).prop_map(move |(wide, found)| {
         let spec = |wide: bool| FirewallSpec::of(if wide { "a\n" } else { "b\n" }.to_owned());
         let table = |spec: FirewallSpec, as_wanted| FirewallState::Table {
@@ -1147,6 +1153,7 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
     let pair = prop_oneof![
         secret.boxed(),
         firewall.boxed(),
+        git.boxed(),
         tree.boxed(),
         switch.boxed(),
         block.boxed(),
@@ -1231,6 +1238,7 @@ fn absent(kind: Kind) -> Option<State> {
         Kind::Directory | Kind::File | Kind::Symlink => Some(State::Path(PathState::Absent)),
         Kind::Block => Some(State::Block(BlockState::NoFile)),
         Kind::Archive | Kind::Npm => Some(State::Tree(TreeState::Absent)),
+        Kind::Git => Some(State::Git(crate::model::GitState::Absent { git: true })),
         Kind::Hold | Kind::Linger | Kind::KernelModule => Some(State::Switch(SwitchState { on: false })),
         Kind::Sysctl => Some(State::Sysctl(SysctlState::Live("9".into()))),
         Kind::Firewall => Some(State::Firewall(FirewallState::Absent)),

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan;
+use super::{git, plan};
 use crate::model::{
     AbsPath, BlockSpec, BlockState, Connection, Desired, DirectorySpec, Entry, Fact, FileSpec, FirewallSpec,
     FirewallState, GroupSpec, GroupState, HostText, Kind, Observed, OnRemoval, Op, Origin, Outcome, PackageSpec,
@@ -167,6 +167,7 @@ fn as_it_was(spec: &Spec, before: Option<&Spec>, was: &State, gone: bool) -> Was
             Some(Spec::Tree(before)) if before.directory() == directory.untrusted() => Some(Spec::Tree(before.clone())),
             _ => None,
         },
+        (Spec::Git(spec), State::Git(was)) => git::as_it_was(spec, was).map(Spec::Git),
         (Spec::Switch(spec), State::Switch(was)) => Some(Spec::Switch(SwitchSpec {
             on: was.on,
             ..spec.clone()

@@ -219,6 +219,7 @@ pub(super) const fn path_of(spec: &Spec) -> Option<&AbsPath> {
         Spec::Directory(directory) => Some(&directory.path),
         Spec::Symlink(link) => Some(&link.path),
         Spec::Tree(tree) => Some(&tree.path),
+        Spec::Git(git) => Some(&git.path),
         Spec::Secret(secret) => Some(&secret.path),
         Spec::Group(_)
         | Spec::User(_)

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::{Code, Diagnostic, did_you_mean};
 use crate::model::{
-    AbsPath, Check, CommandSpec, Dependency, DependencyReason, Kind, ProbeSpec, ResourceId, Source, Spec, Switch,
-    TreeSpec, UnitName, UnitSpec, UserSpec,
+    AbsPath, Check, CommandSpec, Dependency, DependencyReason, GitSpec, Kind, ProbeSpec, ResourceId, Source, Spec,
+    Switch, TreeSpec, UnitName, UnitSpec, UserSpec,
 };
 
 use super::declared::{Declarations, Declared};
@@ -99,7 +99,7 @@ impl<'a> Index<'a> {
         };
         for (id, declared) in &declarations.resources {
             match &declared.spec {
-                Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) | Spec::Tree(_) => {
+                Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) | Spec::Tree(_) | Spec::Git(_) => {
                     index.paths.insert(&id.name, id);
                 }
                 Spec::Secret(secret) => _ = index.paths.insert(secret.path.as_str(), id),
@@ -160,6 +160,7 @@ impl On<'_, '_> {
             Spec::Group(_) | Spec::Package(_) | Spec::Sysctl(_) => {}
             Spec::User(user) => self.user_spec(user),
             Spec::Tree(tree) => self.tree(tree),
+            Spec::Git(git) => self.git(git),
             Spec::Switch(switch) => match switch.switch {
                 Switch::Hold => self.add(self.index.get(Kind::Package, &switch.name), DependencyReason::After),
                 Switch::Linger => self.user(&switch.name),
@@ -243,7 +244,7 @@ impl On<'_, '_> {
             let above = AbsPath::new(path).ok();
             let mut above = above.iter().flat_map(AbsPath::ancestors);
             let tree = above.find_map(|above| self.index.paths.get(above.as_str()).copied());
-            let tree = tree.filter(|id| matches!(id.kind, Kind::Archive | Kind::Npm));
+            let tree = tree.filter(|id| matches!(id.kind, Kind::Archive | Kind::Npm | Kind::Git));
             return self.add(tree, DependencyReason::Uses);
         };
         let reason = match id.kind {
@@ -288,6 +289,24 @@ impl On<'_, '_> {
                     self.path(programs.as_str());
                 }
             }
+        }
+    }
+
+    /// The checkout's directory and owner, the packages whose programs make it, and what `ssh` reads.
+    fn git(&mut self, git: &GitSpec) {
+        self.directory_of(&git.path);
+        self.user(&git.owner);
+        let packages: &[&str] = if git.is_over_ssh() {
+            &["git", "openssh-client"]
+        } else {
+            &["git", "ca-certificates"]
+        };
+        for package in packages {
+            self.add(self.index.get(Kind::Package, package), DependencyReason::After);
+        }
+        // It was cloned with the key, and is not cloned again for a new one.
+        for file in git.key.iter().chain(&git.known_hosts) {
+            self.add(self.index.paths.get(file.as_str()).copied(), DependencyReason::After);
         }
     }
 

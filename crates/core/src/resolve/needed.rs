@@ -89,6 +89,7 @@ fn is_provided(path: &AbsPath, declarations: &Declarations) -> bool {
                 Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) => id.name.starts_with(&below),
                 // What is in it is known once it is unpacked.
                 Spec::Tree(tree) => tree.path == *path || path.ancestors().any(|above| above == tree.path),
+                Spec::Git(git) => git.path == *path || path.ancestors().any(|above| above == git.path),
                 Spec::Block(block) => block.path == *path || id.name.starts_with(&below),
                 Spec::User(user) => match &user.home {
                     Some(home) => home == path,

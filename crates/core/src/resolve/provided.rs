@@ -114,6 +114,7 @@ fn named_by(id: &ResourceId, declared: &Declared, declarations: &Declarations) -
             names
         }
         Spec::Secret(secret) => vec![user(&secret.owner), group(&secret.group)],
+        Spec::Git(git) => vec![user(&git.owner)],
         Spec::Directory(directory) => vec![user(&directory.owner), group(&directory.group)],
         Spec::Block(block) => {
             let owner = block.owner.iter().map(user);

@@ -8,7 +8,7 @@ use crate::config::{
     Code, Declaration, Diagnostic, Node, Problem, Reported, Scalar, Span, Spanned, Value, check_name, finding,
     is_template, shown,
 };
-use crate::model::{DependencyReason, OnRemoval, ResourceId};
+use crate::model::{DependencyReason, Kind, OnRemoval, ResourceId};
 
 use super::declared::{Declarations, Said};
 use super::local::Locals;
@@ -121,7 +121,12 @@ impl Reader<'_, '_, '_> {
     pub(super) fn declare(&mut self, spec: crate::model::Spec, span: Span, said: Vec<Said>) {
         // What is wrong with it is found; the host is not resolved then.
         let on_removal = self.optional::<OnRemoval>("on_removal").ok().flatten();
-        let on_removal = on_removal.map(|on_removal| on_removal.value).unwrap_or_default();
+        // What people may work in stays where nothing else is said.
+        let unsaid = match spec.kind() {
+            Kind::Git => OnRemoval::Keep,
+            _ => OnRemoval::default(),
+        };
+        let on_removal = on_removal.map_or(unsaid, |on_removal| on_removal.value);
         self.declarations
             .declare_with(spec, on_removal, span, said, self.renderer.found);
     }

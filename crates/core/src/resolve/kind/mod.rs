@@ -5,6 +5,7 @@ mod command;
 mod directory;
 mod file;
 mod firewall;
+mod git;
 mod group;
 mod lock_file;
 mod node_range;
@@ -45,6 +46,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         Kind::Symlink => symlink::resolve(reader),
         Kind::Archive => tree::archive(reader),
         Kind::Npm => tree::npm(reader),
+        Kind::Git => git::resolve(reader),
         Kind::Hold => switch::resolve(Switch::Hold, reader),
         Kind::Linger => switch::resolve(Switch::Linger, reader),
         Kind::KernelModule => switch::resolve(Switch::KernelModule, reader),
