@@ -84,6 +84,7 @@ fn units(desired: &Desired) -> Vec<UnitName> {
             Spec::Unit(unit) => Some(unit.name.clone()),
             Spec::Group(_)
             | Spec::User(_)
+            | Spec::Debconf(_)
             | Spec::Package(_)
             | Spec::Directory(_)
             | Spec::File(_)

@@ -194,7 +194,7 @@ pub fn graph_json(graph: &Graph) -> String {
 const fn class(kind: Kind) -> &'static str {
     match kind {
         Kind::Group | Kind::User => "who",
-        Kind::Package => "package",
+        Kind::Debconf | Kind::Package => "package",
         Kind::Directory | Kind::File | Kind::Block | Kind::Symlink => "path",
         Kind::Archive | Kind::Npm | Kind::Git => "path",
         Kind::Hold => "package",

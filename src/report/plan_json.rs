@@ -200,6 +200,8 @@ fn reason_json(reason: &Reason, back: Option<u64>) -> ReasonJson {
         | Reason::NothingToUndo
         | Reason::CannotUndo
         | Reason::DataStays
+        | Reason::NotReconfigured { .. }
+        | Reason::Reconfigured { .. }
         | Reason::Kept
         | Reason::RemovedThoughThereBefore
         | Reason::LostSinceBoot

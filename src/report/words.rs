@@ -92,6 +92,8 @@ pub const fn reason_name(reason: &Reason) -> &'static str {
         Reason::NothingToUndo => "nothing-to-undo",
         Reason::CannotUndo => "cannot-undo",
         Reason::DataStays => "data-stays",
+        Reason::NotReconfigured { .. } => "not-reconfigured",
+        Reason::Reconfigured { .. } => "reconfigured",
         Reason::Kept => "kept",
         Reason::RemovedThoughThereBefore => "removed-though-there-before",
         Reason::LostSinceBoot => "lost-since-boot",
@@ -133,6 +135,8 @@ const fn trigger(reason: &Reason) -> Option<&ResourceId> {
         | Reason::NothingToUndo
         | Reason::CannotUndo
         | Reason::DataStays
+        | Reason::NotReconfigured { .. }
+        | Reason::Reconfigured { .. }
         | Reason::Kept
         | Reason::RemovedThoughThereBefore
         | Reason::LostSinceBoot
@@ -166,6 +170,12 @@ pub fn reason(reason: &Reason, verb: &str, back: Option<u64>) -> String {
         Reason::NothingToUndo => "has nothing to undo".to_owned(),
         Reason::CannotUndo => "what it did stays: a command cannot be undone".to_owned(),
         Reason::DataStays => "its data, and configuration files that were changed, stay".to_owned(),
+        Reason::NotReconfigured { package } => format!(
+            "{package} is installed already and stays configured as it is until `dpkg-reconfigure {package}`, or reconfigure = true"
+        ),
+        Reason::Reconfigured { package } => {
+            format!("{package} is reconfigured with it; what it then writes is its own, and is not kept to be put back")
+        }
         Reason::Kept => "stays, as on_removal says".to_owned(),
         Reason::RemovedThoughThereBefore => "goes though it was there before, as on_removal says".to_owned(),
         Reason::LostSinceBoot => "is missing since the host has started anew: its memory was lost".to_owned(),
@@ -185,6 +195,12 @@ pub fn op(op: &Op) -> String {
         Op::RestoreFile { path, .. } => format!("restore {path}"),
         Op::PutBlock(spec) => format!("put block {} into {}", spec.name, spec.path),
         Op::RemoveBlock { path, name, .. } => format!("take block {name} out of {path}"),
+        Op::Answer { answers } => {
+            let questions: Vec<_> = answers.keys().cloned().collect();
+            format!("answer {}", few(&questions))
+        }
+        Op::TakeBackAnswer { question, .. } => format!("take back the answer to {question}"),
+        Op::Reconfigure { package } => format!("reconfigure {package}"),
         Op::Packages { install, remove, .. } => packages(install.keys(), remove.iter()),
         Op::MakeTree(spec) => match &spec.source {
             Source::Archive { url, .. } => format!("unpack {url} at {}", spec.path),
@@ -239,6 +255,7 @@ pub fn op(op: &Op) -> String {
 pub const fn op_is_long(op: &Op) -> bool {
     match op {
         Op::Packages { .. }
+        | Op::Reconfigure { .. }
         | Op::MakeTree(_)
         | Op::CloneGit(_)
         | Op::MirrorGit { .. }
@@ -255,6 +272,8 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::RestoreFile { .. }
         | Op::PutBlock(_)
         | Op::RemoveBlock { .. }
+        | Op::Answer { .. }
+        | Op::TakeBackAnswer { .. }
         | Op::RemoveTree { .. }
         | Op::RemoveGit(_)
         | Op::Turn(_)

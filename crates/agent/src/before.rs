@@ -99,6 +99,8 @@ fn touched(step: &Step) -> BTreeSet<ResourceId> {
     match &step.op {
         Op::AtBoot { enable, disable } => ids.extend(enable.union(disable).map(unit)),
         Op::Unit { name, .. } => _ = ids.insert(unit(name)),
+        // Where a reconfiguration follows, that is the step that covers them.
+        Op::Answer { answers } => ids.extend(answers.keys().map(|question| ResourceId::new(Kind::Debconf, question))),
         _ => {}
     }
     ids
@@ -138,6 +140,7 @@ const fn is_kept(kind: Kind) -> bool {
         Kind::Command | Kind::Probe => false,
         Kind::Group
         | Kind::User
+        | Kind::Debconf
         | Kind::Package
         | Kind::Directory
         | Kind::File

@@ -429,6 +429,9 @@ fn sweep(layout: &Layout, plan: &Plan) {
         Op::PutBlock(spec) => Some(spec.path.clone()),
         Op::SetAttributes { .. }
         | Op::RemovePath { .. }
+        | Op::Answer { .. }
+        | Op::TakeBackAnswer { .. }
+        | Op::Reconfigure { .. }
         | Op::Packages { .. }
         | Op::MakeTree(_)
         | Op::RemoveTree { .. }

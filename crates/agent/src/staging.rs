@@ -63,6 +63,12 @@ pub(crate) enum StageError {
         #[source]
         source: InvalidPackageName,
     },
+    /// A question cannot be called that.
+    #[error("the plan has the question {name:?}, which none is called")]
+    Question {
+        /// The name.
+        name: String,
+    },
     /// A package cannot have that version.
     #[error("the plan has the version {version:?} for the package {name}, which is none")]
     PackageVersion {
@@ -186,6 +192,22 @@ pub(crate) fn load(layout: &Layout, id: &Digest) -> Result<Plan, StageError> {
     Ok(plan)
 }
 
+/// Both are words of lines that debconf's tools read.
+fn check_question(question: &str, package: &str) -> Result<(), StageError> {
+    check_package_name(package).map_err(|source| StageError::PackageName {
+        name: package.to_owned(),
+        source,
+    })?;
+    let is_word = question.bytes().all(|byte| byte.is_ascii_graphic()) && question.contains('/');
+    if is_word {
+        Ok(())
+    } else {
+        Err(StageError::Question {
+            name: question.to_owned(),
+        })
+    }
+}
+
 /// Everything that can be told of a plan without looking at the host's resources.
 fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
     if plan.format != PLAN_FORMAT {
@@ -241,6 +263,22 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
                         });
                     }
                 }
+            }
+            Op::Answer { answers } => {
+                for answer in answers.values() {
+                    check_question(&answer.question, &answer.package)?;
+                }
+            }
+            Op::TakeBackAnswer {
+                question,
+                package,
+                to: _,
+            } => check_question(question, package)?,
+            Op::Reconfigure { package } => {
+                check_package_name(package).map_err(|source| StageError::PackageName {
+                    name: package.clone(),
+                    source,
+                })?;
             }
             Op::SetAttributes { .. }
             | Op::MakeDirectory(_)

@@ -3,8 +3,8 @@
 use std::error::Error;
 
 use provision_core::model::{
-    BlockState, CommandState, FirewallState, GitState, GroupState, HostText, PackageState, PathState, ProbeState,
-    SecretState, State, SwitchState, SysctlState, TreeState, UnitState, UserState,
+    BlockState, CommandState, DebconfAnswer, FirewallState, GitState, GroupState, HostText, PackageState, PathState,
+    ProbeState, SecretState, State, SwitchState, SysctlState, TreeState, UnitState, UserState,
 };
 
 /// An error and all its causes in one line.
@@ -69,6 +69,19 @@ pub(crate) fn found(state: &State) -> HostText {
             ),
         },
         State::Switch(SwitchState { on }) => format!("it is {}", if *on { "on" } else { "off" }),
+        State::Debconf(state) => match &state.answer {
+            DebconfAnswer::None => "it has no answer".to_owned(),
+            DebconfAnswer::Password => "it asks for a password".to_owned(),
+            DebconfAnswer::Known { value: None, .. } => "its answer is the package's default".to_owned(),
+            DebconfAnswer::Known {
+                value: Some(value),
+                seen,
+            } => format!(
+                "its answer is {:?}{}",
+                value.untrusted(),
+                if *seen { "" } else { ", which was shown to nobody" }
+            ),
+        },
         State::Sysctl(SysctlState::NoSuchKey) => "this kernel has no such key".to_owned(),
         State::Sysctl(SysctlState::Live(value)) => format!("it is {:?}", value.untrusted()),
         State::Firewall(FirewallState::NoTool) => "the host has no nft to ask with".to_owned(),

@@ -534,6 +534,17 @@ const EXAMPLES: &[(Code, &[Part], &[Part])] = &[
         )],
     ),
     (
+        Code::PasswordAnswer,
+        &[(
+            "hosts/web-1.toml",
+            b"[packages]\nroundcube = \"present\"\n\n[debconf]\n\"roundcube/mysql/app-pass\" = { type = \"password\", value = \"hunter2\" }\n",
+        )],
+        &[(
+            "hosts/web-1.toml",
+            b"[packages]\nroundcube = \"present\"\n\n[debconf]\n\"roundcube/dbconfig-install\" = { type = \"boolean\", value = false }\n",
+        )],
+    ),
+    (
         Code::UserUnit,
         &[(
             "hosts/web-1.toml",

@@ -1,7 +1,7 @@
 //! The schema of resources' tables, made from the language's table of fields.
 
 use provision_core::config::{Shape, Shorthand, Sort, fields, short_form};
-use provision_core::model::{Kind, OnRemoval};
+use provision_core::model::{Kind, OnRemoval, QuestionType};
 use serde_json::{Value, json};
 
 use super::{about, integer, list_of, or_template, table, text, text_or_template};
@@ -52,6 +52,9 @@ const fn all(kind: Kind) -> &'static str {
     match kind {
         Kind::Group => "Groups of users, by name.",
         Kind::User => "Users, by name.",
+        Kind::Debconf => {
+            "Answers to the questions that packages ask, by question in quotes: \"postfix/main_mailer_type\"."
+        }
         Kind::Package => "Distribution packages, by name: curl = \"present\".",
         Kind::Directory => "Directories, by absolute path.",
         Kind::File => "Files, by absolute path.",
@@ -78,6 +81,7 @@ const fn one(kind: Kind) -> &'static str {
     match kind {
         Kind::Group => "A group of users.",
         Kind::User => "A user.",
+        Kind::Debconf => "An answer to a question that a package asks while it is installed.",
         Kind::Package => "A distribution package.",
         Kind::Directory => "A directory.",
         Kind::File => "A file; its content is `text`, `file` or `template`.",
@@ -134,6 +138,11 @@ fn shape(shape: Shape) -> Value {
             let kinds = Kind::ALL.map(Kind::name).join("|");
             or_template(list_of(text_or_template(&format!("^({kinds}):."))))
         }
+        Shape::Package => text_or_template("^[a-z0-9]"),
+        Shape::QuestionType => {
+            or_template(json!({ "type": "string", "enum": QuestionType::ALL.map(QuestionType::word) }))
+        }
+        Shape::Answer => json!({ "anyOf": [text(), { "type": "boolean" }, list_of(text())] }),
         Shape::Expression => json!({ "type": ["string", "boolean"] }),
         Shape::Each => json!({ "type": ["array", "object", "string"] }),
         Shape::TextTable => json!({ "type": "object", "additionalProperties": text() }),

@@ -43,6 +43,8 @@ target = "bot.conf"
 [packages]
 openssh-server = "present"
 telnetd = "absent"
+[debconf]
+"iproute2/setcaps" = { type = "boolean", value = false }
 [commands.made]
 run = ["touch", "/srv/made"]
 creates = "/srv/made"

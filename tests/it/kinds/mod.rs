@@ -4,6 +4,7 @@ mod apt;
 mod block;
 mod command;
 mod converged;
+mod debconf;
 mod dependencies;
 mod directory;
 mod file;

@@ -5,6 +5,8 @@ mod account_tools;
 mod along;
 mod block;
 mod command;
+mod debconf;
+mod debconf_lock;
 pub(crate) mod dpkg_lock;
 mod firewall;
 mod git;
@@ -159,6 +161,9 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
             made_file,
             attributes,
         } => block::remove(path, name, *ragged, *made_file, *attributes),
+        Op::Answer { answers } => debconf::answer(answers, progress),
+        Op::TakeBackAnswer { question, package, to } => debconf::take_back(question, package, to, progress),
+        Op::Reconfigure { package } => debconf::reconfigure(package, progress),
         Op::Packages { install, bare, remove } => package::change(install, bare, remove, progress),
         Op::MakeTree(spec) => tree::make(spec, work, progress),
         Op::RemoveTree { path } => tree::remove(path),

@@ -3,6 +3,7 @@
 
 mod block;
 mod command;
+mod debconf;
 mod facts;
 mod firewall;
 mod git;
@@ -25,12 +26,15 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use provision_core::model::{AbsPath, Check, Fact, ResourceId, Spec, State, Switch};
+use provision_core::model::{
+    AbsPath, Check, DebconfSpec, DebconfState, Fact, PackageState, ResourceId, Spec, State, Switch,
+};
 
 use crate::accounts::Accounts;
 use crate::words::chain;
 
 pub(crate) use command::invocation;
+pub(crate) use debconf::ANSWERS as DEBCONF_ANSWERS;
 pub(crate) use facts::{facts, uptime};
 pub(crate) use git::{as_user, git, local_work, who};
 pub(crate) use probe::try_once;
@@ -46,6 +50,7 @@ pub(crate) fn observe(specs: &[Spec]) -> BTreeMap<ResourceId, Fact<State>> {
         specs,
         accounts: Accounts::read().map_err(|error| reason(&error)),
         packages: OnceLock::new(),
+        answers: OnceLock::new(),
         units: OnceLock::new(),
         secrets: OnceLock::new(),
     };
@@ -96,7 +101,7 @@ fn turn(spec: &Spec) -> Turn {
             Check::Unit { .. } => Turn::Last,
             Check::NoNames { .. } => Turn::Here,
         },
-        Spec::Package(_) | Spec::Unit(_) => Turn::Last,
+        Spec::Debconf(_) | Spec::Package(_) | Spec::Unit(_) => Turn::Last,
         Spec::Switch(switch) => match switch.switch {
             Switch::Hold => Turn::Last,
             Switch::Linger | Switch::KernelModule => Turn::Here,
@@ -120,6 +125,7 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
         Spec::User(spec) => sources
             .accounts()
             .map(|all| State::User(user::observe(&spec.name, all))),
+        Spec::Debconf(spec) => sources.answer(spec).map(State::Debconf),
         Spec::Package(spec) => sources.packages().state(&spec.name).map(State::Package),
         Spec::Directory(spec) => sources
             .accounts()
@@ -173,6 +179,7 @@ struct Sources<'a> {
     specs: &'a [Spec],
     accounts: Result<Accounts, String>,
     packages: OnceLock<package::Packages>,
+    answers: OnceLock<debconf::Answers>,
     units: OnceLock<unit::Units>,
     secrets: OnceLock<BTreeMap<AbsPath, Result<secret::Seen, String>>>,
 }
@@ -186,10 +193,26 @@ impl Sources<'_> {
         self.packages.get_or_init(|| {
             let names = self.specs.iter().filter_map(|spec| match spec {
                 Spec::Package(package) => Some(package.name.as_str()),
+                Spec::Debconf(answer) => Some(answer.package.as_str()),
                 Spec::Switch(switch) if switch.switch == Switch::Hold => Some(switch.name.as_str()),
                 _ => None,
             });
             package::Packages::read(names)
+        })
+    }
+
+    fn answer(&self, spec: &DebconfSpec) -> Result<DebconfState, String> {
+        let answers = self.answers.get_or_init(|| {
+            let questions = self.specs.iter().filter_map(|spec| match spec {
+                Spec::Debconf(answer) => Some(answer.question.as_str()),
+                _ => None,
+            });
+            debconf::Answers::read(questions)
+        });
+        let package = self.packages().state(&spec.package)?;
+        Ok(DebconfState {
+            answer: answers.of(&spec.question)?,
+            installed: matches!(package, PackageState::Installed { .. }),
         })
     }
 

@@ -234,6 +234,11 @@ codes! {
         "`[units.\"USER/NAME.service\"]` is a unit of that user's own manager, which systemd runs from boot on only for users who linger: \
          `[linger] USER = true`. Its file lies below the user's home directory, so that has to be said: `[users.USER] home = \"…\"`. Where \
          secrets come back at boot, the manager waits for them, and needs the user's `uid`."
+    PasswordAnswer "E0533" "a password among the answers to packages' questions"
+        "debconf keeps answers on the disk, in clear, and packages copy them into files of their own"
+        "debconf keeps what questions are answered with in `/var/cache/debconf`, in clear, and so would the plan, the receipt and the project. \
+         A package that is not told a password asks nobody here and leaves it unset. Give the program its password as a secret, in the \
+         host's memory: `[secrets.NAME] owner = \"USER\"`, or set it by a command that reads that file."
     LocksOut "E0540" "a firewall that shuts out the way in"
         "the first apply would cut the host off, and the host would undo it"
         "Nothing that the firewall lets in is the SSH port by which the host is reached, so its first apply would cut the host off: the host \

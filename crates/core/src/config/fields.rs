@@ -158,6 +158,32 @@ const PACKAGES: &[Field] = &[
     WHEN,
     EACH,
 ];
+const DEBCONF: &[Field] = &[
+    field(
+        "type",
+        Shape::QuestionType,
+        "What sort of answer it takes: \"string\", \"boolean\", \"select\", \"multiselect\", or \"note\", \"text\", \"title\" for what is only read.",
+    ),
+    field(
+        "value",
+        Shape::Answer,
+        "The answer, as the package takes it; true or false for a boolean, a list for several choices. Never a secret.",
+    ),
+    field(
+        "package",
+        Shape::Package,
+        "The package that asks; by default what the question's name begins with.",
+    ),
+    field(
+        "reconfigure",
+        Shape::Bool,
+        "Whether a change reconfigures the package where it is installed already; false by default.",
+    ),
+    ON_REMOVAL,
+    AFTER,
+    WHEN,
+    EACH,
+];
 const ARCHIVES: &[Field] = &[
     field(
         "url",
@@ -529,6 +555,7 @@ pub(super) const fn fields_of(kind: Kind) -> &'static [Field] {
         Kind::Block => BLOCKS,
         Kind::Directory => DIRECTORIES,
         Kind::Symlink => SYMLINKS,
+        Kind::Debconf => DEBCONF,
         Kind::Package => PACKAGES,
         Kind::Archive => ARCHIVES,
         Kind::Npm => NPM,

@@ -1,6 +1,7 @@
 //! Text of host files and modules to typed values that know their file and line, and findings about them for people.
 //! It applies no defaults, renders no templates and reads no disk.
 
+mod answer;
 mod code;
 mod decode;
 mod diagnostic;
@@ -28,6 +29,7 @@ mod source;
 mod tree;
 mod word;
 
+pub(crate) use answer::Answer;
 pub use code::Code;
 pub(crate) use decode::{finding, listed};
 pub use diagnostic::{Diagnostic, Label, Severity, did_you_mean, nearest};
@@ -54,4 +56,6 @@ pub use sort::Sort;
 pub use source::{LocalFileError, LocalFiles, MAX_SOURCE_BYTES, SourceId, SourceMap, Sources, Span, Spanned};
 pub(crate) use tree::place_in_text;
 pub use tree::{Entry, Node, Table, Value};
-pub(crate) use word::{HttpUrl, InstanceName, LocalPath, OwnerName, PublicKey, SecretName, TcpAddress, Url, UserName};
+pub(crate) use word::{
+    HttpUrl, InstanceName, LocalPath, OwnerName, PackageName, PublicKey, SecretName, TcpAddress, Url, UserName,
+};

@@ -1,8 +1,9 @@
 //! What the fields of resources' tables take, and what names may be: files are checked, and documented, by it. Which fields
 //! there are is in [`super::fields`] and [`super::shorthand`]; no default is applied here.
 
-use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, OnRemoval, ResourceId, UnitName};
+use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, OnRemoval, QuestionType, ResourceId, UnitName};
 
+use super::answer::{Answer, Question};
 use super::fields::fields_of;
 use super::network::{Interface, Network, PortRange};
 use super::scalar::{Port, Problem, Scalar, is_template};
@@ -63,6 +64,10 @@ pub enum Shape {
     /// A list of addresses and networks.
     Networks,
     Ids,
+    Package,
+    QuestionType,
+    /// A text, true or false, or a list of texts.
+    Answer,
     /// A table of texts.
     TextTable,
     /// An expression of the template language, without braces.
@@ -93,6 +98,7 @@ pub const fn short_form(sort: Sort) -> Option<&'static str> {
         Kind::Hold | Kind::Linger | Kind::KernelModule => Some("on"),
         Kind::File
         | Kind::Block
+        | Kind::Debconf
         | Kind::Directory
         | Kind::Symlink
         | Kind::Archive
@@ -122,6 +128,7 @@ pub fn check_name(sort: Sort, name: &str) -> Result<(), Problem> {
             AbsPath::from_text(name).map(drop)
         }
         Kind::Block => BlockName::from_text(name).map(drop),
+        Kind::Debconf => Question::from_text(name).map(drop),
         Kind::Package | Kind::Hold => PackageName::from_text(name).map(drop),
         Kind::Linger => UserName::from_text(name).map(drop),
         Kind::KernelModule => PlainName::from_text(name).map(drop),
@@ -171,6 +178,9 @@ impl Shape {
             Self::PortRanges => items::<PortRange>(node, found),
             Self::Networks => items::<Network>(node, found),
             Self::Ids => items::<ResourceId>(node, found),
+            Self::Package => literal::<PackageName>(node),
+            Self::QuestionType => literal::<QuestionType>(node),
+            Self::Answer => literal::<Answer>(node),
             Self::Arguments => match &node.value {
                 Value::Array(list) if list.is_empty() => {
                     Some(Problem::invalid("a program is wanted here, and this list is empty"))

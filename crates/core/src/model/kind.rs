@@ -13,6 +13,8 @@ pub enum Kind {
     Group,
     /// A user.
     User,
+    /// An answer to a question that a package asks.
+    Debconf,
     /// A distribution package.
     Package,
     /// A directory.
@@ -51,9 +53,10 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Group,
         Self::User,
+        Self::Debconf,
         Self::Package,
         Self::Directory,
         Self::File,
@@ -92,6 +95,7 @@ impl Kind {
             Self::Directory | Self::File | Self::Symlink => true,
             Self::Group
             | Self::User
+            | Self::Debconf
             | Self::Package
             | Self::Block
             | Self::Archive
@@ -113,6 +117,7 @@ impl Kind {
         match self {
             Self::Group => ("group", "groups"),
             Self::User => ("user", "users"),
+            Self::Debconf => ("debconf", "debconf"),
             Self::Package => ("package", "packages"),
             Self::Directory => ("directory", "directories"),
             Self::File => ("file", "files"),

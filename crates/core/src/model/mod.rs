@@ -3,6 +3,7 @@
 
 mod block;
 mod command;
+mod debconf;
 mod desired;
 mod digest;
 mod examination;
@@ -37,6 +38,7 @@ mod user;
 
 pub use block::{BlockSpec, BlockState, BrokenBlock, block_name, find_block, is_ragged, with_block, without_block};
 pub use command::{CommandSpec, CommandState, Guard};
+pub use debconf::{DebconfAnswer, DebconfEarlier, DebconfSpec, DebconfState, QuestionType};
 pub use desired::{Blob, Connection, Desired, HostName, InvalidHostName};
 pub use digest::{Digest, InvalidDigest};
 pub use examination::{

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, Dependency, Digest, DirectorySpec, FileSpec, FirewallSpec,
-    GitSpec, GroupSpec, HostName, HostText, Kind, Millis, Mode, OnRemoval, Origin, ProbeSpec, ResourceId, SecretSpec,
-    Spec, SwitchSpec, SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
+    AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, DebconfEarlier, DebconfSpec, Dependency, Digest,
+    DirectorySpec, FileSpec, FirewallSpec, GitSpec, GroupSpec, HostName, HostText, Kind, Millis, Mode, OnRemoval,
+    Origin, ProbeSpec, ResourceId, SecretSpec, Spec, SwitchSpec, SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -95,6 +95,16 @@ pub enum Reason {
     CannotUndo,
     /// Its data, and the configuration files that were changed, stay: a package's.
     DataStays,
+    /// The package that asks is installed already, and what it made of its answers stays until it is reconfigured.
+    NotReconfigured {
+        /// That package.
+        package: String,
+    },
+    /// The package that asks is reconfigured with it. What that writes is the package's own, and no record of before is kept.
+    Reconfigured {
+        /// That package.
+        package: String,
+    },
     /// It stays because its declaration says `on_removal = "keep"`.
     Kept,
     /// It goes, though it was there before, because its declaration says `on_removal = "remove"`.
@@ -286,6 +296,25 @@ pub enum Op {
     },
     /// Remove a checkout that has nobody's work in it.
     RemoveGit(GitSpec),
+    /// Answer questions of packages in debconf's database, all at once.
+    Answer {
+        /// The answers, by question.
+        answers: BTreeMap<String, DebconfSpec>,
+    },
+    /// Take an answer back.
+    TakeBackAnswer {
+        /// The question.
+        question: String,
+        /// The package that asks it.
+        package: String,
+        /// What it goes back to.
+        to: DebconfEarlier,
+    },
+    /// Let an installed package configure itself again, by the answers that there are.
+    Reconfigure {
+        /// The package.
+        package: String,
+    },
     /// Install and remove packages, in one run of the package tool; half-installed ones are repaired first.
     Packages {
         /// Names, each with the version where one is wanted.

@@ -7,10 +7,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    BlockSpec, BlockState, CommandSpec, CommandState, Digest, DirectorySpec, FIREWALL_TABLE, FileSpec, FirewallSpec,
-    FirewallState, GitSpec, GitState, GroupSpec, GroupState, Kind, OnRemoval, Origin, PackageSpec, PackageState,
-    PathState, ProbeSpec, ProbeState, SecretSpec, SecretState, SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec,
-    SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec, UserState,
+    BlockSpec, BlockState, CommandSpec, CommandState, DebconfAnswer, DebconfSpec, DebconfState, Digest, DirectorySpec,
+    FIREWALL_TABLE, FileSpec, FirewallSpec, FirewallState, GitSpec, GitState, GroupSpec, GroupState, Kind, OnRemoval,
+    Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SecretSpec, SecretState, SwitchSpec,
+    SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -87,6 +87,7 @@ impl From<ResourceId> for String {
 pub enum Spec {
     Group(GroupSpec),
     User(UserSpec),
+    Debconf(DebconfSpec),
     Package(PackageSpec),
     Directory(DirectorySpec),
     File(FileSpec),
@@ -110,6 +111,7 @@ impl Spec {
         match self {
             Self::Group(_) => Kind::Group,
             Self::User(_) => Kind::User,
+            Self::Debconf(_) => Kind::Debconf,
             Self::Package(_) => Kind::Package,
             Self::Directory(_) => Kind::Directory,
             Self::File(_) => Kind::File,
@@ -133,6 +135,7 @@ impl Spec {
         let name = match self {
             Self::Group(spec) => &spec.name,
             Self::User(spec) => &spec.name,
+            Self::Debconf(spec) => &spec.question,
             Self::Package(spec) => &spec.name,
             Self::Directory(spec) => spec.path.as_str(),
             Self::File(spec) => spec.path.as_str(),
@@ -162,6 +165,7 @@ impl Spec {
 pub enum State {
     Group(GroupState),
     User(UserState),
+    Debconf(DebconfState),
     Package(PackageState),
     Path(PathState),
     Block(BlockState),
@@ -189,6 +193,10 @@ impl State {
             | Self::Git(GitState::Absent { .. })
             | Self::Firewall(FirewallState::Absent)
             | Self::Secret(SecretState::Absent { .. })
+            | Self::Debconf(DebconfState {
+                answer: DebconfAnswer::None,
+                ..
+            })
             | Self::Sysctl(SysctlState::NoSuchKey) => true,
             Self::Unit(unit) => unit.load.untrusted() == "not-found",
             Self::Block(BlockState::NoFile | BlockState::File { lines: None, .. }) => true,
@@ -197,6 +205,7 @@ impl State {
             | Self::Tree(_)
             | Self::Git(_)
             | Self::Switch(_)
+            | Self::Debconf(_)
             | Self::Package(_)
             | Self::Group(_)
             | Self::User(_)
@@ -237,6 +246,7 @@ impl State {
             ) => Digest::of_json(&("unit", load, enabled, unit.is_up(), needs_reload)),
             Self::Group(_)
             | Self::User(_)
+            | Self::Debconf(_)
             | Self::Package(_)
             | Self::Path(_)
             | Self::Block(_)

@@ -57,6 +57,7 @@ pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
         }
         Kind::Unit => name.rsplit_once('.').is_some_and(|(stem, _)| UNITS.contains(&stem)),
         Kind::Package => PACKAGES.contains(&name),
+        Kind::Debconf => PACKAGES.contains(&name.split('/').next().unwrap_or_default()),
         Kind::User => name == "root" || Some(name) == login(&desired.connection),
         Kind::Sysctl => name.starts_with("net."),
         Kind::Firewall => true,

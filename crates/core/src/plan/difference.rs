@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{account, block, check, firewall, git, package, path, secret, switch, sysctl, tree};
+use super::{account, block, check, debconf, firewall, git, package, path, secret, switch, sysctl, tree};
 use crate::model::{
     Action, Blob, Digest, FieldChange, HostText, Millis, Op, Reason, Spec, State, TextChange, UnitName,
 };
@@ -80,6 +80,7 @@ pub(super) fn difference(spec: &Spec, state: &State, blobs: Option<&Blobs>) -> D
     match (spec, state) {
         (Spec::Group(spec), State::Group(state)) => account::group(spec, state),
         (Spec::User(spec), State::User(state)) => account::user(spec, state),
+        (Spec::Debconf(spec), State::Debconf(state)) => debconf::answer(spec, state),
         (Spec::Package(spec), State::Package(state)) => package::package(spec, state),
         (Spec::Directory(spec), State::Path(state)) => path::directory(spec, state),
         (Spec::File(spec), State::Path(state)) => path::file(spec, state, blobs),

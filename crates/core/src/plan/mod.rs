@@ -7,6 +7,7 @@ mod belongs;
 mod block;
 mod check;
 mod compare;
+mod debconf;
 mod difference;
 mod firewall;
 mod forbidden;
@@ -27,6 +28,7 @@ mod tree;
 mod undo;
 mod unit;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
@@ -136,6 +138,28 @@ impl<'a> Draft<'a> {
         None
     }
 
+    /// The state without its package, where that goes in this plan.
+    fn as_left(&self, spec: &Spec, state: &'a State) -> Cow<'a, State> {
+        let left = match spec {
+            Spec::Debconf(answer) if self.leaves(&ResourceId::new(Kind::Package, answer.package.as_str())) => {
+                debconf::without_package(state)
+            }
+            _ => None,
+        };
+        left.map_or(Cow::Borrowed(state), Cow::Owned)
+    }
+
+    /// Whether a package goes since it left the configuration.
+    fn leaves(&self, package: &ResourceId) -> bool {
+        let entry = self
+            .entry(package)
+            .filter(|_| !self.desired.resources.contains_key(package));
+        let (Some(entry), Some(state)) = (entry, self.observed.resources.get(package).and_then(Fact::known)) else {
+            return false;
+        };
+        removal::removal(entry, state, false).edit.action == Action::Remove
+    }
+
     /// What the receipt holds and the configuration no longer does.
     fn removals(&mut self) {
         let Some(receipt) = self.receipt else { return };
@@ -147,6 +171,7 @@ impl<'a> Draft<'a> {
             let successor = id
                 .others_at_path()
                 .find(|other| self.desired.resources.contains_key(other));
+            let state = &*self.as_left(&entry.spec, state);
             let removal::Removal { edit, frees } = removal::removal(entry, state, successor.is_some());
             if frees {
                 self.freed.insert(id.name.clone());
@@ -177,7 +202,9 @@ impl<'a> Draft<'a> {
                 });
                 continue;
             }
-            let Some(mut state) = self.state(id) else { continue };
+            let Some(state) = self.state(id) else { continue };
+            let left = self.as_left(&resource.spec, state);
+            let mut state = &*left;
             let absent = State::Path(PathState::Absent);
             if id.kind.lies_at_path() && self.freed.contains(&id.name) {
                 state = &absent;
@@ -199,6 +226,8 @@ impl<'a> Draft<'a> {
                 }
                 _ => found,
             };
+            let is_pending = self.receipt.is_some_and(|receipt| receipt.pending.contains(id));
+            let found = debconf::unfinished(found, &resource.spec, state, is_pending);
             let found = package::unheld(found, id, self.observed);
             let found = account::leave_groups(found, &resource.spec, self.entry(id), state, |group| {
                 let deleted = self.changes.get(&ResourceId::new(Kind::Group, group));
@@ -342,6 +371,7 @@ impl<'a> Draft<'a> {
             Spec::Probe(_) => matches!(state, State::Probe(probe) if !probe.passing),
             Spec::Group(_)
             | Spec::User(_)
+            | Spec::Debconf(_)
             | Spec::Package(_)
             | Spec::Directory(_)
             | Spec::File(_)
@@ -418,7 +448,7 @@ impl<'a> Draft<'a> {
             .changes
             .values()
             .filter(|change| change.action != Action::Record)
-            .filter(|change| change.id.kind == Kind::Unit && self.desired.resources.contains_key(&change.id));
+            .filter(|change| self.desired.resources.get(&change.id).is_some_and(has_consequence));
         Plan {
             format: PLAN_FORMAT,
             host: self.desired.host.clone(),
@@ -434,6 +464,15 @@ impl<'a> Draft<'a> {
             blockers: self.blockers,
             steps,
         }
+    }
+}
+
+/// Whether a change of it is followed by something that cannot be seen to be due once it is made: a restart, a reconfiguration.
+const fn has_consequence(resource: &Resource) -> bool {
+    match &resource.spec {
+        Spec::Unit(_) => true,
+        Spec::Debconf(answer) => answer.reconfigure,
+        _ => false,
     }
 }
 

@@ -174,6 +174,16 @@ impl Steps {
                     return;
                 }
             }
+            Op::Answer { .. } | Op::TakeBackAnswer { .. } => return self.answer(op, covers),
+            Op::Reconfigure { package } => {
+                let again =
+                    |step: &&mut Step| matches!(&step.op, Op::Reconfigure { package: other } if other == package);
+                let from = self.before_reconfiguring();
+                if let Some(step) = self.steps.iter_mut().skip(from).find(again) {
+                    step.covers.extend(covers);
+                    return;
+                }
+            }
             Op::AtBoot { enable, disable } => {
                 if let Some(at) = self.at_boot() {
                     // Whoever reads after that step reads this, too.
@@ -212,6 +222,34 @@ impl Steps {
         let stale = self.stale_after(&op);
         self.stale.extend(stale);
         self.steps.push(Step { op, covers });
+    }
+
+    /// Where the reconfigurations at the end begin.
+    fn before_reconfiguring(&self) -> usize {
+        let last = self
+            .steps
+            .iter()
+            .rposition(|step| !matches!(step.op, Op::Reconfigure { .. }));
+        last.map_or(0, |last| last + 1)
+    }
+
+    /// Answers that are given one after another are given at once, and packages are reconfigured when all are there.
+    fn answer(&mut self, op: Op, covers: BTreeSet<ResourceId>) {
+        let at = self.before_reconfiguring();
+        let before = at.checked_sub(1).and_then(|last| self.steps.get_mut(last));
+        match (before, op) {
+            (
+                Some(Step {
+                    op: Op::Answer { answers: with },
+                    covers: all,
+                }),
+                Op::Answer { answers },
+            ) => {
+                with.extend(answers);
+                all.extend(covers);
+            }
+            (_, op) => self.steps.insert(at, Step { op, covers }),
+        }
     }
 
     /// The step that sets what starts at boot, where it may do so for one more unit: nothing that comes after it is anything

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use super::account::{self, unchanged_user};
 use super::block;
 use super::difference::{Difference, Edit, changes};
-use super::{firewall, git, secret, switch, tree, unit};
+use super::{debconf, firewall, git, secret, switch, tree, unit};
 use crate::model::{
-    AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, FirewallState, GitState, GroupSpec, GroupState,
-    HostText, OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch,
-    SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState, UserSpec, UserState,
+    AbsPath, Action, BlockState, DebconfAnswer, DebconfState, DirectorySpec, Entry, FieldChange, FirewallState,
+    GitState, GroupSpec, GroupState, HostText, OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind,
+    PathState, Reason, Spec, State, Switch, SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState, UserSpec,
+    UserState,
 };
 
 /// A removal.
@@ -45,6 +46,7 @@ fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Symlink(spec), State::Path(state)) => path(&spec.path, PathKind::Symlink, entry, state, replaced),
         (Spec::Directory(spec), State::Path(state)) => path(&spec.path, PathKind::Directory, entry, state, replaced),
         (Spec::Block(spec), State::Block(state)) => block::removal(spec, entry, state),
+        (Spec::Debconf(spec), State::Debconf(state)) => debconf::removal(spec, entry, state),
         (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
         (Spec::Tree(spec), State::Tree(state)) => tree::removal(spec, entry, state),
         (Spec::Git(spec), State::Git(state)) => git::removal(spec, entry, state),
@@ -79,6 +81,10 @@ fn remove(entry: &Entry, state: &State) -> Edit {
     let original = match state {
         State::Group(_) => State::Group(GroupState::Absent),
         State::User(_) => State::User(UserState::Absent),
+        State::Debconf(state) => State::Debconf(DebconfState {
+            answer: DebconfAnswer::None,
+            installed: state.installed,
+        }),
         State::Package(_) => State::Package(PackageState::Absent),
         State::Path(_) => State::Path(PathState::Absent),
         // Others' lines stay, and so does their file.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    BlockSpec, BlockState, CommandState, Entry, Fact, FirewallState, GitSpec, GitState, GitUpdate, GroupState,
-    HostText, Observed, Op, Outcome, Owner, PackageState, PathKind, PathState, Plan, ProbeState, Receipt, ResourceId,
-    Revision, SecretState, Spec, Standing, State, SwitchState, SysctlState, TreeState, UnitState, UnitVerb, UserState,
+    BlockSpec, BlockState, CommandState, DebconfAnswer, DebconfEarlier, DebconfState, Entry, Fact, FirewallState,
+    GitSpec, GitState, GitUpdate, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState, PathKind,
+    PathState, Plan, ProbeState, Receipt, ResourceId, Revision, SecretState, Spec, Standing, State, SwitchState,
+    SysctlState, TreeState, UnitState, UnitVerb, UserState,
 };
 
 /// What an observation finds after the plan's steps.
@@ -183,6 +184,29 @@ fn apply(op: &Op, host: &mut Observed) {
                 *fact = Fact::Known(State::Path(state));
             }
         }
+        Op::Answer { answers } => {
+            for spec in answers.values() {
+                let answer = DebconfAnswer::Known {
+                    value: Some(HostText::from(spec.value.as_str())),
+                    seen: true,
+                };
+                answered(host, &spec.question, answer);
+            }
+        }
+        Op::TakeBackAnswer { question, to, .. } => {
+            let answer = match to {
+                DebconfEarlier::Value { value, seen } => DebconfAnswer::Known {
+                    value: Some(HostText::from(value.as_str())),
+                    seen: *seen,
+                },
+                DebconfEarlier::Default => DebconfAnswer::Known {
+                    value: None,
+                    seen: false,
+                },
+                DebconfEarlier::Nothing => DebconfAnswer::None,
+            };
+            answered(host, question, answer);
+        }
         Op::Packages { install, remove, .. } => {
             for (id, fact) in &mut host.resources {
                 if let Some(version) = install.get(&id.name).filter(|_| is(id, "package")) {
@@ -289,7 +313,7 @@ fn apply(op: &Op, host: &mut Observed) {
                 }
             }
         }
-        Op::Settle(_) | Op::Record => {}
+        Op::Reconfigure { .. } | Op::Settle(_) | Op::Record => {}
         Op::CreateGroup(spec) => {
             let state = GroupState::Present {
                 gid: spec.gid.unwrap_or(900),
@@ -378,6 +402,16 @@ fn apply(op: &Op, host: &mut Observed) {
             set(host, &Spec::Probe(spec.clone()), State::Probe(state));
         }
     }
+}
+
+fn answered(host: &mut Observed, question: &str, answer: DebconfAnswer) {
+    let id = ResourceId::new(crate::model::Kind::Debconf, question);
+    let installed = matches!(
+        host.resources.get(&id),
+        Some(Fact::Known(State::Debconf(DebconfState { installed: true, .. })))
+    );
+    let state = DebconfState { answer, installed };
+    host.resources.insert(id, Fact::Known(State::Debconf(state)));
 }
 
 fn is(id: &ResourceId, kind: &str) -> bool {

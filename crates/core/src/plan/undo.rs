@@ -158,6 +158,8 @@ fn as_it_was(spec: &Spec, before: Option<&Spec>, was: &State, gone: bool) -> Was
             gid: Some(*gid),
             ..spec.clone()
         })),
+        // What was not shown to anybody, or not kept, no configuration could say; taking it back can.
+        (Spec::Debconf(_), State::Debconf(_)) => return Was::Absent,
         // In which version is not for a host without its controller to say: the archive need not have it.
         (Spec::Package(spec), State::Package(PackageState::Installed { .. })) => Some(Spec::Package(PackageSpec {
             want: PackageWant::Present,

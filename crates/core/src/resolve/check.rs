@@ -129,6 +129,26 @@ pub(super) fn holds(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
     }
 }
 
+/// Reports answers for packages that are to be away: nobody would ask.
+pub(super) fn answers(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
+    for (id, declared) in &declarations.resources {
+        let Spec::Debconf(answer) = &declared.spec else {
+            continue;
+        };
+        let asks = ResourceId::new(Kind::Package, answer.package.as_str());
+        let Some(package) = declarations.resources.get(&asks) else {
+            continue;
+        };
+        let absent = matches!(&package.spec, Spec::Package(package) if package.want == PackageWant::Absent);
+        if !absent {
+            continue;
+        }
+        let message = format!("`{id}` answers a package that is to be absent");
+        let diagnostic = Diagnostic::error(Code::ConflictingKeys, message, declared.span, "answered here");
+        found.push(diagnostic.also(package.span, "absent here").help("keep one of the two"));
+    }
+}
+
 /// Reports numbers that two users, or two groups, have.
 pub(super) fn numbers(declarations: &Declarations, found: &mut Vec<Diagnostic>) {
     let mut owners: BTreeMap<(Kind, u32), (&ResourceId, Span)> = BTreeMap::new();
@@ -223,6 +243,7 @@ pub(super) const fn path_of(spec: &Spec) -> Option<&AbsPath> {
         Spec::Secret(secret) => Some(&secret.path),
         Spec::Group(_)
         | Spec::User(_)
+        | Spec::Debconf(_)
         | Spec::Package(_)
         | Spec::Block(_)
         | Spec::Switch(_)

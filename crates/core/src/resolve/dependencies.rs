@@ -87,6 +87,8 @@ struct Index<'a> {
     /// Blocks by the file that they are in.
     blocks: BTreeMap<&'a str, Vec<&'a ResourceId>>,
     active_units: Vec<&'a ResourceId>,
+    /// Answers by the package that asks.
+    answers: BTreeMap<&'a str, Vec<&'a ResourceId>>,
 }
 
 impl<'a> Index<'a> {
@@ -96,6 +98,7 @@ impl<'a> Index<'a> {
             paths: BTreeMap::new(),
             blocks: BTreeMap::new(),
             active_units: Vec::new(),
+            answers: BTreeMap::new(),
         };
         for (id, declared) in &declarations.resources {
             match &declared.spec {
@@ -104,6 +107,10 @@ impl<'a> Index<'a> {
                 }
                 Spec::Secret(secret) => _ = index.paths.insert(secret.path.as_str(), id),
                 Spec::Block(block) => index.blocks.entry(block.path.as_str()).or_default().push(id),
+                Spec::Debconf(answer) => {
+                    let package = answer.package.split(':').next().unwrap_or_default();
+                    index.answers.entry(package).or_default().push(id);
+                }
                 Spec::Unit(unit) if unit.active == Some(true) => index.active_units.push(id),
                 Spec::Unit(_)
                 | Spec::Group(_)
@@ -157,7 +164,14 @@ impl On<'_, '_> {
 
     fn spec(&mut self, spec: &Spec) {
         match spec {
-            Spec::Group(_) | Spec::Package(_) | Spec::Sysctl(_) => {}
+            Spec::Group(_) | Spec::Debconf(_) | Spec::Sysctl(_) => {}
+            Spec::Package(package) => {
+                // A package asks while it is installed, and the answers are there then.
+                let name = package.name.split(':').next().unwrap_or_default();
+                for answer in self.index.answers.get(name).into_iter().flatten().copied() {
+                    self.add(Some(answer), DependencyReason::After);
+                }
+            }
             Spec::User(user) => self.user_spec(user),
             Spec::Tree(tree) => self.tree(tree),
             Spec::Git(git) => self.git(git),

@@ -130,6 +130,7 @@ fn with_modules(
     forbid::names(forbidden, &mut declarations, renderer.found);
     check::paths(&declarations, renderer.found);
     check::holds(&declarations, renderer.found);
+    check::answers(&declarations, renderer.found);
     check::blocks(&declarations, renderer.found);
     check::numbers(&declarations, renderer.found);
     check::units(&declarations, renderer.found);

@@ -100,6 +100,7 @@ fn is_provided(path: &AbsPath, declarations: &Declarations) -> bool {
                     Guard::Unless(_) => false,
                 },
                 Spec::Group(_)
+                | Spec::Debconf(_)
                 | Spec::Package(_)
                 | Spec::Switch(_)
                 | Spec::Sysctl(_)

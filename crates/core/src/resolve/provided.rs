@@ -124,6 +124,7 @@ fn named_by(id: &ResourceId, declared: &Declared, declarations: &Declarations) -
         Spec::Command(command) => command.user.iter().map(user).collect(),
         Spec::User(user) => user.group.iter().chain(&user.groups).map(group).collect(),
         Spec::Group(_)
+        | Spec::Debconf(_)
         | Spec::Package(_)
         | Spec::Symlink(_)
         | Spec::Tree(_)

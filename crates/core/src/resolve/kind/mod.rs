@@ -2,6 +2,7 @@
 
 mod block;
 mod command;
+mod debconf;
 mod directory;
 mod file;
 mod firewall;
@@ -39,6 +40,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     match kind {
         Kind::Group => group::resolve(reader),
         Kind::User => user::resolve(reader),
+        Kind::Debconf => debconf::resolve(reader),
         Kind::Package => package::resolve(reader),
         Kind::Directory => directory::resolve(reader),
         Kind::File => file::resolve(reader),
