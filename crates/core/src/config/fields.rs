@@ -158,6 +158,18 @@ const PACKAGES: &[Field] = &[
     WHEN,
     EACH,
 ];
+const SWAPFILES: &[Field] = &[
+    field("size", Shape::Size, "How large it is, in whole MiB: \"2G\"."),
+    field(
+        "priority",
+        Shape::Uint,
+        "The swap space with the highest is used first, from 0 to 32767; not said: after all that have one.",
+    ),
+    ON_REMOVAL,
+    AFTER,
+    WHEN,
+    EACH,
+];
 const ARCHIVES: &[Field] = &[
     field(
         "url",
@@ -530,6 +542,7 @@ pub(super) const fn fields_of(kind: Kind) -> &'static [Field] {
         Kind::Directory => DIRECTORIES,
         Kind::Symlink => SYMLINKS,
         Kind::Package => PACKAGES,
+        Kind::Swapfile => SWAPFILES,
         Kind::Archive => ARCHIVES,
         Kind::Npm => NPM,
         Kind::Git => GIT,

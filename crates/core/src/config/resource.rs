@@ -98,6 +98,7 @@ const fn rules_of(kind: Kind) -> &'static [Rule] {
         Kind::Block => &[Rule::ExactlyOne(CONTENT, "text = \"…\\n\"")],
         Kind::Symlink => &[Rule::Needs("target")],
         Kind::Package => &[Rule::Needs("version")],
+        Kind::Swapfile => &[Rule::Needs("size")],
         Kind::Archive => &[Rule::Needs("url"), Rule::Needs("sha256")],
         Kind::Npm => &[Rule::Needs("manifest"), Rule::Needs("lock")],
         Kind::Git => &[Rule::Needs("url"), Rule::ExactlyOne(REVISION, "branch = \"main\"")],
@@ -196,6 +197,7 @@ const fn example_name(sort: Sort) -> &'static str {
     match kind {
         Kind::File | Kind::Directory | Kind::Symlink => "\"/etc/example\"",
         Kind::Block => "\"/etc/example#name\"",
+        Kind::Swapfile => "\"/swapfile\"",
         Kind::Sysctl => "\"net.ipv4.ip_forward\"",
         Kind::Unit => "\"example.service\"",
         Kind::Archive | Kind::Npm | Kind::Git => "\"/opt/example\"",
@@ -214,6 +216,7 @@ pub const fn noun(kind: Kind) -> &'static str {
         Kind::Directory => "a directory",
         Kind::Symlink => "a symlink",
         Kind::Package => "a package",
+        Kind::Swapfile => "a swap file",
         Kind::Archive => "an archive",
         Kind::Npm => "a set of npm packages",
         Kind::Git => "a git checkout",

@@ -23,6 +23,8 @@ pub enum Kind {
     Block,
     /// A symbolic link.
     Symlink,
+    /// A file that the kernel swaps to. Before what may take much memory to install.
+    Swapfile,
     /// An archive, unpacked.
     Archive,
     /// A set of npm packages.
@@ -51,7 +53,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Group,
         Self::User,
         Self::Package,
@@ -59,6 +61,7 @@ impl Kind {
         Self::File,
         Self::Block,
         Self::Symlink,
+        Self::Swapfile,
         Self::Archive,
         Self::Npm,
         Self::Git,
@@ -94,6 +97,7 @@ impl Kind {
             | Self::User
             | Self::Package
             | Self::Block
+            | Self::Swapfile
             | Self::Archive
             | Self::Npm
             | Self::Git
@@ -118,6 +122,7 @@ impl Kind {
             Self::File => ("file", "files"),
             Self::Block => ("block", "blocks"),
             Self::Symlink => ("symlink", "symlinks"),
+            Self::Swapfile => ("swapfile", "swapfiles"),
             Self::Archive => ("archive", "archives"),
             Self::Npm => ("npm", "npm"),
             Self::Git => ("git", "git"),

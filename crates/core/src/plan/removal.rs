@@ -6,11 +6,11 @@ use std::collections::BTreeSet;
 use super::account::{self, unchanged_user};
 use super::block;
 use super::difference::{Difference, Edit, changes};
-use super::{firewall, git, secret, switch, tree, unit};
+use super::{firewall, git, secret, swapfile, switch, tree, unit};
 use crate::model::{
     AbsPath, Action, BlockState, DirectorySpec, Entry, FieldChange, FirewallState, GitState, GroupSpec, GroupState,
-    HostText, OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State, Switch,
-    SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState, UserSpec, UserState,
+    HostText, OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind, PathState, Reason, Spec, State,
+    SwapfileState, Switch, SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState, UserSpec, UserState,
 };
 
 /// A removal.
@@ -46,6 +46,7 @@ fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Directory(spec), State::Path(state)) => path(&spec.path, PathKind::Directory, entry, state, replaced),
         (Spec::Block(spec), State::Block(state)) => block::removal(spec, entry, state),
         (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
+        (Spec::Swapfile(spec), State::Swapfile(state)) => swapfile::removal(spec, entry, state),
         (Spec::Tree(spec), State::Tree(state)) => tree::removal(spec, entry, state),
         (Spec::Git(spec), State::Git(state)) => git::removal(spec, entry, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::removal(spec, entry, *state),
@@ -83,6 +84,7 @@ fn remove(entry: &Entry, state: &State) -> Edit {
         State::Path(_) => State::Path(PathState::Absent),
         // Others' lines stay, and so does their file.
         State::Block(_) => State::Block(BlockState::NoFile),
+        State::Swapfile(_) => State::Swapfile(SwapfileState::Absent { room: None }),
         State::Tree(_) => State::Tree(TreeState::Absent),
         State::Git(_) => State::Git(GitState::Absent { git: true }),
         State::Firewall(_) => State::Firewall(FirewallState::Absent),

@@ -126,6 +126,7 @@ fn named_by(id: &ResourceId, declared: &Declared, declarations: &Declarations) -
         Spec::Group(_)
         | Spec::Package(_)
         | Spec::Symlink(_)
+        | Spec::Swapfile(_)
         | Spec::Tree(_)
         | Spec::Switch(_)
         | Spec::Sysctl(_)
