@@ -252,7 +252,13 @@ fn attributes(desired: &Desired, placed: &Placed, resource: &Resource) -> Map<St
             Revision::Branch(branch) => put("branch", json!(branch)),
         },
         Spec::Secret(secret) => secret::content(secret, &mut put),
-        Spec::Group(_) | Spec::User(_) | Spec::Directory(_) | Spec::Block(_) | Spec::Symlink(_) | Spec::Switch(_) => {}
+        Spec::Group(_)
+        | Spec::User(_)
+        | Spec::Directory(_)
+        | Spec::Block(_)
+        | Spec::Symlink(_)
+        | Spec::Swapfile(_)
+        | Spec::Switch(_) => {}
     }
     // A checkout stays where nothing is said.
     if resource.on_removal != OnRemoval::default() || matches!(resource.spec, Spec::Git(_)) {
