@@ -113,6 +113,7 @@ fn shape(shape: Shape) -> Value {
         Shape::Mode => text_or_template("^[0-7]{3,4}$"),
         Shape::Duration => text_or_template("^ *[0-9]+ *(ms|s|sec|min|m|h|d) *$"),
         Shape::Size => json!({ "anyOf": [integer(0, i64::MAX), text_or_template("^ *[0-9]+ *([KMGT](iB)?)? *$")] }),
+        Shape::SwapPriority => or_template(integer(0, 32767)),
         Shape::OnChange => or_template(json!({ "type": "string", "enum": ["restart", "reload", "nothing"] })),
         Shape::OnRemoval => or_template(json!({ "type": "string", "enum": OnRemoval::ALL.map(OnRemoval::word) })),
         Shape::Unit => text_or_template(r"^[^-].*\.[a-z]+$"),

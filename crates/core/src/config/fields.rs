@@ -162,7 +162,7 @@ const SWAPFILES: &[Field] = &[
     field("size", Shape::Size, "How large it is, in whole MiB: \"2G\"."),
     field(
         "priority",
-        Shape::Uint,
+        Shape::SwapPriority,
         "The swap space with the highest is used first, from 0 to 32767; not said: after all that have one.",
     ),
     ON_REMOVAL,

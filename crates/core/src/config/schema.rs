@@ -5,7 +5,7 @@ use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, OnRemoval, ResourceId,
 
 use super::fields::fields_of;
 use super::network::{Interface, Network, PortRange};
-use super::scalar::{Port, Problem, Scalar, is_template};
+use super::scalar::{Port, Problem, Scalar, SwapPriority, is_template};
 use super::size::Size;
 use super::sort::Sort;
 use super::source::Span;
@@ -42,6 +42,7 @@ pub enum Shape {
     Mode,
     Duration,
     Size,
+    SwapPriority,
     OnChange,
     OnRemoval,
     Unit,
@@ -151,6 +152,7 @@ impl Shape {
             Self::Mode => literal::<Mode>(node),
             Self::Duration => literal::<Millis>(node),
             Self::Size => literal::<Size>(node),
+            Self::SwapPriority => literal::<SwapPriority>(node),
             Self::OnChange => literal::<OnChange>(node),
             Self::OnRemoval => literal::<OnRemoval>(node),
             Self::Unit => literal::<UnitName>(node),

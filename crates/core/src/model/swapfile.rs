@@ -27,9 +27,6 @@ pub struct SwapfileSpec {
 }
 
 impl SwapfileSpec {
-    /// The highest priority (swapon(2)).
-    pub const LAST_PRIORITY: u16 = 32767;
-
     /// Whether the kernel uses it, or leaves it alone, as declared.
     #[must_use]
     pub fn is_used_as_declared(&self, active: Option<&ActiveSwap>) -> bool {

@@ -1,7 +1,7 @@
 //! Swap files: the file that the kernel uses now, and the swap unit that has it used after each boot, under the name that systemd
 //! demands for its path. Whether the host's disk has room for one is not known here.
 
-use crate::config::{Code, Diagnostic, Reported, Size, Spanned};
+use crate::config::{Code, Diagnostic, Reported, Size, Spanned, SwapPriority};
 use crate::model::{AbsPath, Millis, OnChange, Spec, SwapfileSpec, UnitName, UnitSpec};
 
 use super::super::reader::Reader;
@@ -18,7 +18,7 @@ const FLEETING: [&str; 6] = ["/tmp", "/run", "/var/run", "/dev", "/proc", "/sys"
 pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let name = reader.name()?;
     let size = reader.required::<Size>("size");
-    let priority = reader.optional::<u32>("priority");
+    let priority = reader.optional::<SwapPriority>("priority");
     let said = reader.said();
     let (size, priority) = (size?, priority?);
     let path = AbsPath::new(name.value).map_err(|_| Reported)?;
@@ -30,18 +30,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         return Err(reader.report(diagnostic.because(why).help("write [swapfiles.\"/swapfile\"]")));
     }
     let size = checked(reader, &size)?;
-    let priority = match priority {
-        None => None,
-        Some(said) => match u16::try_from(said.value) {
-            Ok(priority) if priority <= SwapfileSpec::LAST_PRIORITY => Some(priority),
-            _ => {
-                let message = format!("{} is no priority of swap space", said.value);
-                let diagnostic = Diagnostic::error(Code::InvalidValue, message, said.span, "");
-                let help = "write a number from 0 to 32767; the highest is used first";
-                return Err(reader.report(diagnostic.help(help)));
-            }
-        },
-    };
+    let priority = priority.map(|priority| priority.value.0);
     let unit = format!("{}.swap", escaped(path.as_str()));
     if unit.len() > 255 {
         let message = "the path is too long for the name of a swap unit";
