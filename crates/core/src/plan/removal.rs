@@ -105,7 +105,9 @@ fn remove(entry: &Entry, state: &State) -> Edit {
     };
     if let Spec::Unit(spec) = &mut made.spec {
         // It is stopped and disabled, whichever of the two was declared.
-        (spec.enabled, spec.active) = (Some(true), Some(true));
+        // But for swap space: it is given up where its file goes, which looks at the memory first.
+        let swap = spec.name.unit().ends_with(".swap");
+        (spec.enabled, spec.active) = (Some(true), spec.active.or((!swap).then_some(true)));
     }
     let mut edit = undo(&made, state, false);
     if edit.action == Action::Remove && entry.original.as_ref().is_none_or(|original| !original.is_absent()) {

@@ -209,3 +209,48 @@ fn one_that_leaves_goes_or_is_what_it_was_before() {
     let same = plan_of(None, now.clone(), Some(now));
     assert_eq!(same.changes.first().map(|change| change.action), Some(Action::Forget));
 }
+
+#[test]
+fn systemd_is_never_told_to_take_one_from_the_kernel() {
+    let unit = Spec::Unit(UnitSpec {
+        name: UnitName::new("swap.swap").unwrap(),
+        enabled: Some(true),
+        active: None,
+        on_change: OnChange::Nothing,
+        settle: Millis::seconds(0),
+    });
+    let up = |load: &str| {
+        State::Unit(UnitState {
+            load: load.into(),
+            enabled: "enabled".into(),
+            active: "active".into(),
+            needs_reload: false,
+        })
+    };
+    let now = State::Swapfile(SwapfileState::File(found(64, Some((-2, 1)))));
+    let had = desired(vec![(Spec::Swapfile(spec("/swap", 64)), vec![]), (unit, vec![])]);
+    for on_removal in [OnRemoval::Restore, OnRemoval::Remove] {
+        let mut receipt = receipt(
+            &had,
+            vec![
+                ("swapfile:/swap", State::Swapfile(absent(0))),
+                ("unit:swap.swap", not_found()),
+            ],
+        );
+        receipt
+            .entries
+            .values_mut()
+            .for_each(|entry| entry.on_removal = on_removal);
+        let mut observed = observed(vec![("swapfile:/swap", now.clone()), ("unit:swap.swap", up("loaded"))]);
+        observed.receipt = Fact::Known(Some(receipt));
+        let plan = plan(&desired(vec![]), &observed, &by());
+        let ops = ops(&plan);
+        assert!(!ops.iter().any(|op| matches!(op, Op::Unit { .. })), "{ops:#?}");
+        assert!(ops.iter().any(|op| matches!(op, Op::RemoveSwapfile { .. })), "{ops:#?}");
+        assert!(
+            ops.iter()
+                .any(|op| matches!(op, Op::AtBoot { disable, .. } if disable.len() == 1)),
+            "{ops:#?}"
+        );
+    }
+}
