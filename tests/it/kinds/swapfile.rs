@@ -78,6 +78,12 @@ fn one_is_made_used_kept_over_changes_by_hand_resized_brought_back_and_taken_awa
         "[Unit]\nDescription=Swap file /srv/life/file\n\n[Swap]\nWhat=/srv/life/file\n\n[Install]\nWantedBy=swap.target"
     );
 
+    // No container starts swap units; systemd reads it all the same as it does at boot.
+    assert_eq!(
+        lab.on_host("systemctl show -P LoadState -P What srv-life-file.swap"),
+        "/srv/life/file\nloaded"
+    );
+
     // What is changed by hand is found, and changed back without a new file where the old one will do.
     let inode = disk.run(&lab, "stat -c %i file");
     for by_hand in [

@@ -209,7 +209,7 @@ fn parse(page: &[u8]) -> Option<Header> {
 }
 
 /// File systems that the kernel does not swap to (statfs(2)), with what they are called.
-const UNFIT: [(u64, &str); 12] = [
+const UNFIT: [(u64, &str); 11] = [
     (0x0102_1994, "tmpfs, which is in memory itself"),
     (0x8584_58f6, "ramfs, which is in memory itself"),
     (0x794c_7630, "overlayfs, as containers have"),
@@ -221,7 +221,6 @@ const UNFIT: [(u64, &str); 12] = [
     (0xfe53_4d42, "smb"),
     (0x0102_1997, "9p"),
     (0x6573_5546, "fuse"),
-    (0xaad7_aaea, "a shared disk of a virtual machine"),
 ];
 /// What needs to be told not to write blocks anew.
 const BTRFS: u64 = 0x9123_683e;

@@ -146,8 +146,7 @@ impl<'a> Draft<'a> {
                 continue;
             }
             let Some(state) = self.state(id) else { continue };
-            let keeps = entry.on_removal == OnRemoval::Keep;
-            if let Some(Refusal { problem, fix }) = swapfile::stuck(entry, state, keeps) {
+            if let Some(Refusal { problem, fix }) = swapfile::stuck(entry, state) {
                 self.blockers.push(Blocker {
                     id: id.clone(),
                     unknown: false,

@@ -3,8 +3,8 @@
 
 use super::difference::{Difference, Edit, becomes, changes};
 use crate::model::{
-    Action, ActiveSwap, Entry, FieldChange, HostText, Mode, Op, Reason, Refusal, State, SwapfileFound, SwapfileSpec,
-    SwapfileState, cannot_take_back, mib,
+    Action, ActiveSwap, Entry, FieldChange, HostText, Mode, OnRemoval, Op, Reason, Refusal, Spec, State, SwapfileFound,
+    SwapfileSpec, SwapfileState, cannot_take_back, mib,
 };
 
 /// Whoever may read a swap file reads the memory of every program.
@@ -67,10 +67,10 @@ fn file(spec: &SwapfileSpec, found: &SwapfileFound) -> Difference {
         return Difference::Same(format!("{} of swap space, {used} as declared", mib(spec.size)));
     }
     // Neither its length nor its priority changes while the kernel uses it.
-    if rebuild || !as_declared {
-        if let Some(refusal) = active.and_then(|active| cannot_take_back(active.used, found.memory)) {
-            return impossible(refusal);
-        }
+    if (rebuild || !as_declared)
+        && let Some(refusal) = active.and_then(|active| cannot_take_back(active.used, found.memory))
+    {
+        return impossible(refusal);
     }
     if rebuild && let Some(refusal) = found.room.as_ref().and_then(|room| room.refuses(spec.size)) {
         return impossible(Refusal {
@@ -152,27 +152,21 @@ pub(super) fn removal(spec: &SwapfileSpec, entry: &Entry, state: &SwapfileState)
 }
 
 /// Why one that leaves the configuration cannot go, or not become what it was.
-pub(super) fn stuck(entry: &Entry, state: &State, keeps: bool) -> Option<Refusal> {
-    let (crate::model::Spec::Swapfile(spec), State::Swapfile(state @ SwapfileState::File(found))) =
-        (&entry.spec, state)
-    else {
+pub(super) fn stuck(entry: &Entry, state: &State) -> Option<Refusal> {
+    let (Spec::Swapfile(spec), State::Swapfile(now @ SwapfileState::File(found))) = (&entry.spec, state) else {
         return None;
     };
-    if keeps {
-        return None;
-    }
-    let back = match &entry.original {
-        Some(State::Swapfile(original)) => as_it_was(spec, original),
-        _ => None,
-    };
-    match back {
-        None => cannot_take_back(found.active.as_ref()?.used, found.memory),
-        Some(back) => match swapfile(&back, state) {
+    let goes = || cannot_take_back(found.active.as_ref()?.used, found.memory);
+    match (entry.on_removal, &entry.original) {
+        (OnRemoval::Keep, _) => None,
+        (OnRemoval::Remove, _) | (OnRemoval::Restore, Some(State::Swapfile(SwapfileState::Absent { .. }))) => goes(),
+        (OnRemoval::Restore, Some(State::Swapfile(original))) => match swapfile(&as_it_was(spec, original)?, now) {
             Difference::Impossible { problem, fix } => Some(Refusal {
                 problem: problem.untrusted().to_owned(),
                 fix,
             }),
             Difference::Same(_) | Difference::Edit(_) => None,
         },
+        (OnRemoval::Restore, _) => None,
     }
 }

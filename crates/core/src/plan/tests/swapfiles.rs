@@ -159,6 +159,37 @@ fn nothing_is_taken_from_the_kernel_that_memory_has_no_room_for() {
 }
 
 #[test]
+fn one_that_stays_or_goes_for_good_is_held_up_by_what_concerns_it_alone() {
+    // It is full, and the one that was there before would have no room.
+    let full = SwapfileFound {
+        room: Some(room(0)),
+        ..found(64, Some((-2, 37)))
+    };
+    let empty = SwapfileFound {
+        active: None,
+        ..full.clone()
+    };
+    let before = State::Swapfile(SwapfileState::File(found(32, None)));
+    let had = desired(vec![(Spec::Swapfile(spec("/swap", 64)), vec![])]);
+    let blocks = |on_removal, found: &SwapfileFound| {
+        let mut receipt = receipt(&had, vec![("swapfile:/swap", before.clone())]);
+        receipt
+            .entries
+            .values_mut()
+            .for_each(|entry| entry.on_removal = on_removal);
+        let mut observed = observed(vec![(
+            "swapfile:/swap",
+            State::Swapfile(SwapfileState::File(found.clone())),
+        )]);
+        observed.receipt = Fact::Known(Some(receipt));
+        !plan(&desired(vec![]), &observed, &by()).blockers.is_empty()
+    };
+    assert!(!blocks(OnRemoval::Keep, &full));
+    assert!(blocks(OnRemoval::Remove, &full) && !blocks(OnRemoval::Remove, &empty));
+    assert!(blocks(OnRemoval::Restore, &full) && blocks(OnRemoval::Restore, &empty));
+}
+
+#[test]
 fn what_is_no_swap_space_is_not_replaced() {
     let declared = spec("/swap", 64);
     let data = SwapfileFound {
