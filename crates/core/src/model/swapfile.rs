@@ -149,7 +149,7 @@ pub fn cannot_take_back(used: u64, memory: u64) -> Option<Refusal> {
             mib(memory),
             mib(MEMORY_RESERVE)
         ),
-        fix: "stop what uses so much memory, or add other swap space by hand and use this one less; then plan again".to_owned(),
+        fix: "stop what uses so much memory, or wait until less is in it; then plan again".to_owned(),
     })
 }
 

@@ -31,9 +31,9 @@ mod unit;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
-    Action, Applier, Blocker, Change, Dependency, Desired, Digest, Entry, Fact, HostText, Kind, Moved, Observed,
-    OnRemoval, Op, PLAN_FORMAT, PathState, Plan, PlannedEntry, Reason, Receipt, Refusal, Resource, ResourceId, Spec,
-    State, Step, Unchanged,
+    Action, Applier, Blocker, Change, Dependency, Desired, Digest, Entry, Fact, HostText, Kind, Moved, Observed, Op,
+    PLAN_FORMAT, PathState, Plan, PlannedEntry, Reason, Receipt, Refusal, Resource, ResourceId, Spec, State, Step,
+    Unchanged,
 };
 use difference::{Difference, Edit};
 use order::Work;
