@@ -91,6 +91,7 @@ fn units(desired: &Desired) -> Vec<UnitName> {
             | Spec::Block(_)
             | Spec::Tree(_)
             | Spec::Git(_)
+            | Spec::Swapfile(_)
             | Spec::Switch(_)
             | Spec::Symlink(_)
             | Spec::Sysctl(_)

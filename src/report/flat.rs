@@ -258,6 +258,7 @@ fn attributes(desired: &Desired, placed: &Placed, resource: &Resource) -> Map<St
         | Spec::Directory(_)
         | Spec::Block(_)
         | Spec::Symlink(_)
+        | Spec::Swapfile(_)
         | Spec::Switch(_) => {}
     }
     // A checkout stays where nothing is said.
@@ -592,6 +593,11 @@ options = ["noatime"]
 on_removal = "keep"
 [firewall]
 text = "chain input { type filter hook input priority 0; policy drop; tcp dport 22 accept }"
+[swapfiles."/srv/data/swap"]
+size = "1G"
+priority = 10
+after = ["user:bot"]
+on_removal = "keep"
 [archives."/opt/tool"]
 url = "https://example.org/tool.tar.gz"
 sha256 = "0000000000000000000000000000000000000000000000000000000000000001"

@@ -199,7 +199,7 @@ const fn class(kind: Kind) -> &'static str {
         Kind::Archive | Kind::Npm | Kind::Git => "path",
         Kind::Hold => "package",
         Kind::Linger => "who",
-        Kind::Sysctl | Kind::KernelModule | Kind::Firewall => "kernel",
+        Kind::Sysctl | Kind::Swapfile | Kind::KernelModule | Kind::Firewall => "kernel",
         Kind::Secret => "secret",
         Kind::Command => "command",
         Kind::Unit => "unit",

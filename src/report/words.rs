@@ -206,6 +206,9 @@ pub fn op(op: &Op) -> String {
             Source::Archive { url, .. } => format!("unpack {url} at {}", spec.path),
             Source::Npm { .. } => format!("install npm packages at {}", spec.path),
         },
+        Op::PutSwapfile { spec, rebuild: true } => format!("make the swap file {}", spec.path),
+        Op::PutSwapfile { spec, rebuild: false } => format!("set up the swap file {}", spec.path),
+        Op::RemoveSwapfile { path } => format!("bring back what is in the swap file {path}, and remove it"),
         Op::RemoveTree { path } => format!("remove {path} and its versions"),
         Op::CloneGit(spec) => format!("clone {} to {}", spec.url, spec.path),
         Op::MirrorGit { spec, commit } => {
@@ -259,6 +262,8 @@ pub const fn op_is_long(op: &Op) -> bool {
         | Op::MakeTree(_)
         | Op::CloneGit(_)
         | Op::MirrorGit { .. }
+        | Op::PutSwapfile { .. }
+        | Op::RemoveSwapfile { .. }
         | Op::AtBoot { .. }
         | Op::Unit { .. }
         | Op::Settle(_)

@@ -190,14 +190,14 @@ fn the_document_about_the_language_shows_what_works_and_lists_every_type() {
     let document = include_str!("../../docs/language.md");
     let project = Project::new();
     let files = shown_files(document);
-    assert_eq!(files.len(), 9);
+    assert_eq!(files.len(), 10);
     for (path, text) in files {
         project.write(path, text);
     }
     let checked = project.run(&["check"]).expect(0);
     assert_eq!(
         (checked.stdout.as_str(), checked.stderr.as_str()),
-        ("6 hosts with 37 resources: no errors\n", "")
+        ("7 hosts with 40 resources: no errors\n", "")
     );
     let motd = project.run(&["show", "friday", "/etc/motd"]).expect(0).stdout;
     assert!(motd.contains("friday runs main on 18789 ops on 18909"), "{motd}");

@@ -73,7 +73,7 @@ fn image() -> &'static BaseImage {
 impl Lab {
     /// A new host, ready for its first connection, and a project that declares nothing for it yet.
     pub(crate) fn new() -> Self {
-        Self::on(image())
+        Self::on(image(), HostOptions::default())
     }
 
     /// The same, on a host that has these packages.
@@ -83,13 +83,18 @@ impl Lab {
             ..BaseOptions::new(Release::Debian12)
         };
         let image = base(&options, &mut |_| {}).unwrap_or_else(|error| panic!("no base image: {error}"));
-        Self::on(&image)
+        Self::on(&image, HostOptions::default())
     }
 
-    fn on(image: &BaseImage) -> Self {
+    /// The same, where more is said of the host; its name is ours to give.
+    pub(crate) fn of(options: HostOptions) -> Self {
+        Self::on(image(), options)
+    }
+
+    fn on(image: &BaseImage, options: HostOptions) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("it-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-        let host = ThrowawayHost::start(image, &HostOptions::named(&name)).unwrap();
+        let host = ThrowawayHost::start(image, &HostOptions { name, ..options }).unwrap();
         host.wait_ready(Duration::from_secs(60)).unwrap();
         let lab = Self {
             host,

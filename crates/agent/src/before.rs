@@ -145,6 +145,7 @@ const fn is_kept(kind: Kind) -> bool {
         | Kind::Directory
         | Kind::File
         | Kind::Block
+        | Kind::Swapfile
         | Kind::Archive
         | Kind::Npm
         | Kind::Git

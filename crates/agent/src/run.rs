@@ -427,6 +427,7 @@ fn sweep(layout: &Layout, plan: &Plan) {
         Op::MakeSymlink(spec) => Some(spec.path.clone()),
         Op::RestoreFile { path, .. } | Op::RemoveBlock { path, .. } => Some(path.clone()),
         Op::PutBlock(spec) => Some(spec.path.clone()),
+        Op::PutSwapfile { spec, .. } => Some(spec.path.clone()),
         Op::SetAttributes { .. }
         | Op::RemovePath { .. }
         | Op::Answer { .. }
@@ -438,6 +439,7 @@ fn sweep(layout: &Layout, plan: &Plan) {
         | Op::CloneGit(_)
         | Op::MirrorGit { .. }
         | Op::RemoveGit(_)
+        | Op::RemoveSwapfile { .. }
         | Op::Turn(_)
         | Op::SetSysctl(_)
         | Op::LoadFirewall(_)

@@ -290,6 +290,8 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             | Op::CloneGit(_)
             | Op::MirrorGit { .. }
             | Op::RemoveGit(_)
+            | Op::PutSwapfile { .. }
+            | Op::RemoveSwapfile { .. }
             | Op::Turn(_)
             | Op::SetSysctl(_)
             | Op::LoadFirewall(_)

@@ -4,7 +4,7 @@ use std::error::Error;
 
 use provision_core::model::{
     BlockState, CommandState, DebconfAnswer, FirewallState, GitState, GroupState, HostText, PackageState, PathState,
-    ProbeState, SecretState, State, SwitchState, SysctlState, TreeState, UnitState, UserState,
+    ProbeState, SecretState, State, SwapfileState, SwitchState, SysctlState, TreeState, UnitState, UserState, mib,
 };
 
 /// An error and all its causes in one line.
@@ -68,6 +68,23 @@ pub(crate) fn found(state: &State) -> HostText {
                 standing.changed
             ),
         },
+        State::Swapfile(SwapfileState::Absent { .. }) => "nothing is there".to_owned(),
+        State::Swapfile(SwapfileState::Other { what }) => format!("it is {what}"),
+        State::Swapfile(SwapfileState::File(found)) if found.formatted.is_none() => {
+            "a file is there that is no swap space".to_owned()
+        }
+        State::Swapfile(SwapfileState::File(found)) => format!(
+            "it is {} long, {}, {}",
+            mib(found.size),
+            found.mode,
+            found
+                .active
+                .as_ref()
+                .map_or("and not in use".to_owned(), |active| format!(
+                    "and in use with priority {}",
+                    active.priority
+                ))
+        ),
         State::Switch(SwitchState { on }) => format!("it is {}", if *on { "on" } else { "off" }),
         State::Debconf(state) => match &state.answer {
             DebconfAnswer::None => "it has no answer".to_owned(),

@@ -43,6 +43,9 @@ pub struct HostOptions {
     /// Allow what Docker and Tailscale need: more system calls and rights, `/dev/net/tun`, and a `/var/lib/docker` that is not on an overlay.
     /// Such a host can reach out of its container: run nothing in it that you would not run on the machine.
     pub containers: bool,
+    /// Let it tell the kernel to swap to its files, and no more. The kernel is the machine's, and so is the swap space: whoever lets it must see to it
+    /// that none is left when the host is gone. An overlay holds no swap file, so one lies in a bind.
+    pub swap: bool,
 }
 
 impl HostOptions {
@@ -379,6 +382,7 @@ fn machine(slot: Slot, options: &HostOptions) -> Machine {
         hostname: options.name.clone(),
         binds: options.binds.clone(),
         containers: options.containers,
+        swap: options.swap,
     }
 }
 

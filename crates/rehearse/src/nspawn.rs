@@ -31,6 +31,8 @@ pub(crate) struct Machine {
     pub(crate) binds: Vec<Bind>,
     /// Allow what Docker and Tailscale need.
     pub(crate) containers: bool,
+    /// Allow what swap files need.
+    pub(crate) swap: bool,
 }
 
 /// A machine could not be switched on.
@@ -137,6 +139,10 @@ impl Machine {
             if Path::new("/dev/net/tun").exists() {
                 arguments.push("--bind=/dev/net/tun".to_owned());
             }
+        }
+        if self.swap {
+            arguments.push("--capability=CAP_SYS_ADMIN".to_owned());
+            arguments.push("--system-call-filter=swapon swapoff".to_owned());
         }
         for bind in &self.binds {
             let option = if bind.read_only { "--bind-ro" } else { "--bind" };
@@ -392,6 +398,7 @@ mod tests {
                 read_only: true,
             }],
             containers: false,
+            swap: false,
         }
     }
 

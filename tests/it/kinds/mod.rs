@@ -16,6 +16,7 @@ mod probe;
 mod rollback;
 mod seed;
 mod shorthand;
+mod swapfile;
 mod switch;
 mod symlink;
 mod sysctl;

@@ -6,6 +6,7 @@ mod change;
 mod inspect;
 mod resolve;
 mod seal;
+mod swapfile;
 mod write;
 
 pub(crate) use batch::write_states;
@@ -15,4 +16,8 @@ pub(crate) const BLOCK_FILE_BYTES: u64 = 16 << 20;
 
 pub(crate) use inspect::{inspect, read_file};
 pub(crate) use seal::seal_of;
+pub(crate) use swapfile::{
+    ATTRIBUTES as SWAPFILE_ATTRIBUTES, Found as SwapFound, Header as SwapHeader, Look as SwapLook, NewSwapfile,
+    look as look_at_swapfile,
+};
 pub(crate) use write::{Attributes, ValidateError, WriteError, create_file, is_temp_name, write_file, write_state};

@@ -345,6 +345,12 @@ impl<'a> Staged<'a> {
 }
 
 impl Staged<'_> {
+    /// Leaves it under its temporary name, for whoever removes or moves it.
+    pub(super) fn leave(mut self) -> OsString {
+        self.moved = true;
+        self.name.clone()
+    }
+
     /// Moves it to a name that nothing has yet.
     fn rename_to_new(mut self, name: &OsString) -> io::Result<()> {
         let flags = rustix::fs::RenameFlags::NOREPLACE;

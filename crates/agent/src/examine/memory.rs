@@ -7,6 +7,7 @@ use std::path::Path;
 use provision_core::model::{Fact, HostText, Kill, Memory, OutOfMemory};
 
 use super::{LookError, text};
+use crate::words::chain;
 
 /// What is left.
 pub(super) fn memory() -> Result<Memory, LookError> {
@@ -28,6 +29,14 @@ pub(super) fn memory() -> Result<Memory, LookError> {
         swap_free: bytes("SwapFree")?,
         stalled: stalled(),
     })
+}
+
+/// How much of it programs could have without others being swapped, in bytes.
+///
+/// # Errors
+/// Why it cannot be seen.
+pub(crate) fn available_memory() -> Result<u64, HostText> {
+    memory().map(|memory| memory.available).map_err(|error| chain(&error))
 }
 
 /// `avg60` of the line `full`, in hundredths of a percent.

@@ -21,6 +21,8 @@ use std::path::Path;
 
 use provision_core::model::{Examination, Examine, Fact, HostText, Listener, UnitName};
 
+pub(crate) use memory::available_memory;
+
 use crate::layout::Layout;
 use crate::words::chain;
 use crate::{generations, lock, observe, status};

@@ -17,6 +17,7 @@ mod path;
 mod probe;
 mod secrets;
 mod settle;
+mod swapfile;
 mod switch;
 mod sysctl;
 mod tree;
@@ -170,6 +171,8 @@ pub(crate) fn execute(op: &Op, work: &Work<'_>, progress: &mut Progress<'_>) -> 
         Op::CloneGit(spec) => git::clone(spec, progress),
         Op::MirrorGit { spec, commit } => git::mirror(spec, commit, progress),
         Op::RemoveGit(spec) => git::remove(spec, progress),
+        Op::PutSwapfile { spec, rebuild } => swapfile::put(spec, *rebuild, progress),
+        Op::RemoveSwapfile { path } => swapfile::remove(path, progress),
         Op::Turn(spec) => switch::turn(spec, progress),
         Op::SetSysctl(spec) => sysctl::set(spec),
         Op::LoadFirewall(spec) => firewall::load(spec, progress),

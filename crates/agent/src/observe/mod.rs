@@ -14,6 +14,7 @@ mod package;
 mod path;
 mod probe;
 mod secret;
+mod swapfile;
 mod switch;
 mod sysctl;
 mod tree;
@@ -38,6 +39,7 @@ pub(crate) use debconf::ANSWERS as DEBCONF_ANSWERS;
 pub(crate) use facts::{facts, uptime};
 pub(crate) use git::{as_user, git, local_work, who};
 pub(crate) use probe::try_once;
+pub(crate) use swapfile::observe as swapfile;
 pub(crate) use sysctl::{folded, proc_path};
 pub(crate) use tree::{is_intact, is_version, seal_path};
 
@@ -112,6 +114,7 @@ fn turn(spec: &Spec) -> Turn {
         | Spec::File(_)
         | Spec::Block(_)
         | Spec::Symlink(_)
+        | Spec::Swapfile(_)
         | Spec::Secret(_)
         | Spec::Sysctl(_) => Turn::Here,
     }
@@ -151,6 +154,7 @@ fn look(spec: &Spec, sources: &Sources<'_>) -> Fact<State> {
             .accounts()
             .and_then(|all| git::observe(spec, all))
             .map(State::Git),
+        Spec::Swapfile(spec) => swapfile::observe(&spec.path).map(State::Swapfile),
         Spec::Switch(spec) => switch::observe(spec, || sources.packages().is_held(&spec.name)).map(State::Switch),
         Spec::Sysctl(spec) => sysctl::observe(&spec.key).map(State::Sysctl),
         Spec::Firewall(spec) => firewall::observe(spec).map(State::Firewall),

@@ -184,6 +184,18 @@ const DEBCONF: &[Field] = &[
     WHEN,
     EACH,
 ];
+const SWAPFILES: &[Field] = &[
+    field("size", Shape::Size, "How large it is, in whole MiB: \"2G\"."),
+    field(
+        "priority",
+        Shape::SwapPriority,
+        "The swap space with the highest is used first, from 0 to 32767; not said: after all that have one.",
+    ),
+    ON_REMOVAL,
+    AFTER,
+    WHEN,
+    EACH,
+];
 const ARCHIVES: &[Field] = &[
     field(
         "url",
@@ -557,6 +569,7 @@ pub(super) const fn fields_of(kind: Kind) -> &'static [Field] {
         Kind::Symlink => SYMLINKS,
         Kind::Debconf => DEBCONF,
         Kind::Package => PACKAGES,
+        Kind::Swapfile => SWAPFILES,
         Kind::Archive => ARCHIVES,
         Kind::Npm => NPM,
         Kind::Git => GIT,

@@ -47,7 +47,7 @@ pub(crate) use port::{port_from_text, port_twice};
 pub use project::{Project, ProjectStores, load};
 pub use render::{DIAGNOSTICS_FORMAT, render, to_json};
 pub use resource::{Declaration, FieldValue, noun};
-pub(crate) use scalar::{Problem, Scalar, is_template, shown};
+pub(crate) use scalar::{Problem, Scalar, SwapPriority, is_template, shown};
 pub use schema::{Field, Shape, check_name, fields, short_form};
 pub use setting::{Priority, Setting};
 pub use shorthand::Shorthand;

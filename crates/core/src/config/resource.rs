@@ -99,6 +99,7 @@ const fn rules_of(kind: Kind) -> &'static [Rule] {
         Kind::Symlink => &[Rule::Needs("target")],
         Kind::Debconf => &[Rule::Needs("type")],
         Kind::Package => &[Rule::Needs("version")],
+        Kind::Swapfile => &[Rule::Needs("size")],
         Kind::Archive => &[Rule::Needs("url"), Rule::Needs("sha256")],
         Kind::Npm => &[Rule::Needs("manifest"), Rule::Needs("lock")],
         Kind::Git => &[Rule::Needs("url"), Rule::ExactlyOne(REVISION, "branch = \"main\"")],
@@ -197,6 +198,7 @@ const fn example_name(sort: Sort) -> &'static str {
     match kind {
         Kind::File | Kind::Directory | Kind::Symlink => "\"/etc/example\"",
         Kind::Block => "\"/etc/example#name\"",
+        Kind::Swapfile => "\"/swapfile\"",
         Kind::Sysctl => "\"net.ipv4.ip_forward\"",
         Kind::Unit => "\"example.service\"",
         Kind::Debconf => "\"postfix/main_mailer_type\"",
@@ -217,6 +219,7 @@ pub const fn noun(kind: Kind) -> &'static str {
         Kind::Symlink => "a symlink",
         Kind::Debconf => "an answer to a package's question",
         Kind::Package => "a package",
+        Kind::Swapfile => "a swap file",
         Kind::Archive => "an archive",
         Kind::Npm => "a set of npm packages",
         Kind::Git => "a git checkout",

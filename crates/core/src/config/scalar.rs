@@ -208,7 +208,21 @@ impl TryFrom<i64> for Port {
     }
 }
 
+/// Which swap space is used first, 0 to 32767 (swapon(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SwapPriority(pub u16);
+
+impl TryFrom<i64> for SwapPriority {
+    type Error = ();
+
+    fn try_from(number: i64) -> Result<Self, ()> {
+        let priority = u16::try_from(number).ok();
+        priority.filter(|priority| *priority < 1 << 15).map(Self).ok_or(())
+    }
+}
+
 bounded! {
+    SwapPriority, "a priority of swap space, an integer from 0 to 32767; the highest is used first, and leaving it out comes after all";
     Port, "a port from 1 to 65535";
 }
 

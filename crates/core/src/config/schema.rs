@@ -6,7 +6,8 @@ use crate::model::{AbsPath, Kind, Millis, Mode, OnChange, OnRemoval, QuestionTyp
 use super::answer::{Answer, Question};
 use super::fields::fields_of;
 use super::network::{Interface, Network, PortRange};
-use super::scalar::{Port, Problem, Scalar, is_template};
+use super::scalar::{Port, Problem, Scalar, SwapPriority, is_template};
+use super::size::Size;
 use super::sort::Sort;
 use super::source::Span;
 use super::tree::{Node, Value};
@@ -41,6 +42,8 @@ pub enum Shape {
     Path,
     Mode,
     Duration,
+    Size,
+    SwapPriority,
     OnChange,
     OnRemoval,
     Unit,
@@ -101,6 +104,7 @@ pub const fn short_form(sort: Sort) -> Option<&'static str> {
         | Kind::Debconf
         | Kind::Directory
         | Kind::Symlink
+        | Kind::Swapfile
         | Kind::Archive
         | Kind::Npm
         | Kind::Git
@@ -124,7 +128,7 @@ pub fn check_name(sort: Sort, name: &str) -> Result<(), Problem> {
         Sort::Shorthand(shorthand) => return shorthand.check_name(name),
     };
     match kind {
-        Kind::File | Kind::Directory | Kind::Symlink | Kind::Archive | Kind::Npm | Kind::Git => {
+        Kind::File | Kind::Directory | Kind::Symlink | Kind::Archive | Kind::Npm | Kind::Git | Kind::Swapfile => {
             AbsPath::from_text(name).map(drop)
         }
         Kind::Block => BlockName::from_text(name).map(drop),
@@ -154,6 +158,8 @@ impl Shape {
             Self::Path => literal::<AbsPath>(node),
             Self::Mode => literal::<Mode>(node),
             Self::Duration => literal::<Millis>(node),
+            Self::Size => literal::<Size>(node),
+            Self::SwapPriority => literal::<SwapPriority>(node),
             Self::OnChange => literal::<OnChange>(node),
             Self::OnRemoval => literal::<OnRemoval>(node),
             Self::Unit => literal::<UnitName>(node),

@@ -25,6 +25,8 @@ pub enum Kind {
     Block,
     /// A symbolic link.
     Symlink,
+    /// A file that the kernel swaps to. Before what may take much memory to install.
+    Swapfile,
     /// An archive, unpacked.
     Archive,
     /// A set of npm packages.
@@ -53,7 +55,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Group,
         Self::User,
         Self::Debconf,
@@ -62,6 +64,7 @@ impl Kind {
         Self::File,
         Self::Block,
         Self::Symlink,
+        Self::Swapfile,
         Self::Archive,
         Self::Npm,
         Self::Git,
@@ -98,6 +101,7 @@ impl Kind {
             | Self::Debconf
             | Self::Package
             | Self::Block
+            | Self::Swapfile
             | Self::Archive
             | Self::Npm
             | Self::Git
@@ -123,6 +127,7 @@ impl Kind {
             Self::File => ("file", "files"),
             Self::Block => ("block", "blocks"),
             Self::Symlink => ("symlink", "symlinks"),
+            Self::Swapfile => ("swapfile", "swapfiles"),
             Self::Archive => ("archive", "archives"),
             Self::Npm => ("npm", "npm"),
             Self::Git => ("git", "git"),

@@ -30,6 +30,7 @@ mod receipt;
 mod resource;
 mod run;
 mod secret;
+mod swapfile;
 mod switch;
 mod sysctl;
 mod tree;
@@ -74,6 +75,7 @@ pub use secret::{
     AfterReboot, Encoding, FETCH_PROGRAM, FetchRecord, Pins, SecretContent, SecretItem, SecretPart, SecretSource,
     SecretSpec, SecretState, SecretValueRef, SecretVersion, items as secret_items, not_asked, pin,
 };
+pub use swapfile::{ActiveSwap, Refusal, Room, SwapfileFound, SwapfileSpec, SwapfileState, cannot_take_back, mib};
 pub use switch::{Switch, SwitchSpec, SwitchState};
 pub use sysctl::{SysctlSpec, SysctlState};
 pub use tree::{Source, TreeSpec, TreeState, version_prefix};

@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     AbsPath, Applier, Blob, BlockSpec, CommandSpec, Content, DebconfEarlier, DebconfSpec, Dependency, Digest,
     DirectorySpec, FileSpec, FirewallSpec, GitSpec, GroupSpec, HostName, HostText, Kind, Millis, Mode, OnRemoval,
-    Origin, ProbeSpec, ResourceId, SecretSpec, Spec, SwitchSpec, SymlinkSpec, SysctlSpec, TreeSpec, UnitName, UserSpec,
+    Origin, ProbeSpec, ResourceId, SecretSpec, Spec, SwapfileSpec, SwitchSpec, SymlinkSpec, SysctlSpec, TreeSpec,
+    UnitName, UserSpec,
 };
 
 /// The version of the plan's JSON form. It changes when a reader of the old form would misread the new one.
@@ -330,6 +331,19 @@ pub enum Op {
     /// Remove a tree's link and all its versions.
     RemoveTree {
         /// Where the link lies.
+        path: AbsPath,
+    },
+    /// Make a swap file beside what is there, and put it in place once it is whole, or give the one that is there its owner and
+    /// permissions; let the kernel use it as is said.
+    PutSwapfile {
+        /// The file.
+        spec: SwapfileSpec,
+        /// Whether it is made anew.
+        rebuild: bool,
+    },
+    /// Take a swap file from the kernel, and away.
+    RemoveSwapfile {
+        /// Where it lies.
         path: AbsPath,
     },
     /// Turn a switch.

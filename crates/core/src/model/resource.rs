@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     BlockSpec, BlockState, CommandSpec, CommandState, DebconfAnswer, DebconfSpec, DebconfState, Digest, DirectorySpec,
     FIREWALL_TABLE, FileSpec, FirewallSpec, FirewallState, GitSpec, GitState, GroupSpec, GroupState, Kind, OnRemoval,
-    Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SecretSpec, SecretState, SwitchSpec,
-    SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec, UnitState, UserSpec, UserState,
+    Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SecretSpec, SecretState, SwapfileSpec,
+    SwapfileState, SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec,
+    UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -93,6 +94,7 @@ pub enum Spec {
     File(FileSpec),
     Block(BlockSpec),
     Symlink(SymlinkSpec),
+    Swapfile(SwapfileSpec),
     Tree(TreeSpec),
     Git(GitSpec),
     Switch(SwitchSpec),
@@ -117,6 +119,7 @@ impl Spec {
             Self::File(_) => Kind::File,
             Self::Block(_) => Kind::Block,
             Self::Symlink(_) => Kind::Symlink,
+            Self::Swapfile(_) => Kind::Swapfile,
             Self::Tree(spec) => spec.kind(),
             Self::Git(_) => Kind::Git,
             Self::Switch(spec) => spec.switch.kind(),
@@ -141,6 +144,7 @@ impl Spec {
             Self::File(spec) => spec.path.as_str(),
             Self::Block(spec) => return ResourceId::new(Kind::Block, spec.full_name()),
             Self::Symlink(spec) => spec.path.as_str(),
+            Self::Swapfile(spec) => spec.path.as_str(),
             Self::Tree(spec) => spec.path.as_str(),
             Self::Git(spec) => spec.path.as_str(),
             Self::Switch(spec) => &spec.name,
@@ -169,6 +173,7 @@ pub enum State {
     Package(PackageState),
     Path(PathState),
     Block(BlockState),
+    Swapfile(SwapfileState),
     Tree(TreeState),
     Git(GitState),
     Switch(SwitchState),
@@ -191,6 +196,7 @@ impl State {
             | Self::User(UserState::Absent)
             | Self::Tree(TreeState::Absent)
             | Self::Git(GitState::Absent { .. })
+            | Self::Swapfile(SwapfileState::Absent { .. })
             | Self::Firewall(FirewallState::Absent)
             | Self::Secret(SecretState::Absent { .. })
             | Self::Debconf(DebconfState {
@@ -202,6 +208,7 @@ impl State {
             Self::Block(BlockState::NoFile | BlockState::File { lines: None, .. }) => true,
             Self::Path(_)
             | Self::Block(_)
+            | Self::Swapfile(_)
             | Self::Tree(_)
             | Self::Git(_)
             | Self::Switch(_)
@@ -232,6 +239,7 @@ impl State {
             }) => Digest::of_json(&("file", content, owner, group, mode)),
             // That git came while nothing was cloned is no reason to plan again.
             Self::Git(GitState::Absent { git: _ }) => Digest::of_json(&"no checkout"),
+            Self::Swapfile(state) => state.fingerprint(),
             // Values that wait for a run are in the same memory.
             Self::Secret(SecretState::Absent { nothing_mounted: _ }) => Digest::of_json(&"no secret"),
             Self::Command(CommandState { satisfied, detail: _ }) => Digest::of_json(&("command", satisfied)),

@@ -62,6 +62,7 @@ pub(super) fn touches(id: &ResourceId, desired: &Desired) -> bool {
         Kind::Sysctl => name.starts_with("net."),
         Kind::Firewall => true,
         Kind::Group
+        | Kind::Swapfile
         | Kind::Archive
         | Kind::Npm
         | Kind::Git

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{account, block, check, debconf, firewall, git, package, path, secret, switch, sysctl, tree};
+use super::{account, block, check, debconf, firewall, git, package, path, secret, swapfile, switch, sysctl, tree};
 use crate::model::{
     Action, Blob, Digest, FieldChange, HostText, Millis, Op, Reason, Spec, State, TextChange, UnitName,
 };
@@ -86,6 +86,7 @@ pub(super) fn difference(spec: &Spec, state: &State, blobs: Option<&Blobs>) -> D
         (Spec::File(spec), State::Path(state)) => path::file(spec, state, blobs),
         (Spec::Block(spec), State::Block(state)) => block::block(spec, state),
         (Spec::Symlink(spec), State::Path(state)) => path::symlink(spec, state),
+        (Spec::Swapfile(spec), State::Swapfile(state)) => swapfile::swapfile(spec, state),
         (Spec::Tree(spec), State::Tree(state)) => tree::tree(spec, state),
         (Spec::Git(spec), State::Git(state)) => git::git(spec, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::switch(spec, *state),

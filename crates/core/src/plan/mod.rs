@@ -20,6 +20,7 @@ mod rollback;
 mod secret;
 #[cfg(test)]
 mod simulate;
+mod swapfile;
 mod switch;
 mod sysctl;
 #[cfg(test)]
@@ -33,7 +34,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::model::{
     Action, Applier, Blocker, Change, Dependency, Desired, Digest, Entry, Fact, HostText, Kind, Moved, Observed, Op,
-    PLAN_FORMAT, PathState, Plan, PlannedEntry, Reason, Receipt, Resource, ResourceId, Spec, State, Step, Unchanged,
+    PLAN_FORMAT, PathState, Plan, PlannedEntry, Reason, Receipt, Refusal, Resource, ResourceId, Spec, State, Step,
+    Unchanged,
 };
 use difference::{Difference, Edit};
 use order::Work;
@@ -168,6 +170,16 @@ impl<'a> Draft<'a> {
                 continue;
             }
             let Some(state) = self.state(id) else { continue };
+            if let Some(Refusal { problem, fix }) = swapfile::stuck(entry, state) {
+                self.blockers.push(Blocker {
+                    id: id.clone(),
+                    unknown: false,
+                    problem: HostText::new(problem),
+                    fix,
+                    origin: None,
+                });
+                continue;
+            }
             let successor = id
                 .others_at_path()
                 .find(|other| self.desired.resources.contains_key(other));
@@ -376,6 +388,7 @@ impl<'a> Draft<'a> {
             | Spec::Directory(_)
             | Spec::File(_)
             | Spec::Block(_)
+            | Spec::Swapfile(_)
             | Spec::Tree(_)
             | Spec::Git(_)
             | Spec::Switch(_)

@@ -6,12 +6,12 @@ use std::collections::BTreeSet;
 use super::account::{self, unchanged_user};
 use super::block;
 use super::difference::{Difference, Edit, changes};
-use super::{debconf, firewall, git, secret, switch, tree, unit};
+use super::{debconf, firewall, git, secret, swapfile, switch, tree, unit};
 use crate::model::{
     AbsPath, Action, BlockState, DebconfAnswer, DebconfState, DirectorySpec, Entry, FieldChange, FirewallState,
     GitState, GroupSpec, GroupState, HostText, OnRemoval, Op, PackageSpec, PackageState, PackageWant, PathKind,
-    PathState, Reason, Spec, State, Switch, SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState, UserSpec,
-    UserState,
+    PathState, Reason, Spec, State, SwapfileState, Switch, SymlinkSpec, SysctlSpec, SysctlState, TreeState, UnitState,
+    UserSpec, UserState,
 };
 
 /// A removal.
@@ -48,6 +48,7 @@ fn undo(entry: &Entry, state: &State, replaced: bool) -> Edit {
         (Spec::Block(spec), State::Block(state)) => block::removal(spec, entry, state),
         (Spec::Debconf(spec), State::Debconf(state)) => debconf::removal(spec, entry, state),
         (Spec::Package(spec), State::Package(state)) => package(spec, entry, state),
+        (Spec::Swapfile(spec), State::Swapfile(state)) => swapfile::removal(spec, entry, state),
         (Spec::Tree(spec), State::Tree(state)) => tree::removal(spec, entry, state),
         (Spec::Git(spec), State::Git(state)) => git::removal(spec, entry, state),
         (Spec::Switch(spec), State::Switch(state)) => switch::removal(spec, entry, *state),
@@ -89,6 +90,7 @@ fn remove(entry: &Entry, state: &State) -> Edit {
         State::Path(_) => State::Path(PathState::Absent),
         // Others' lines stay, and so does their file.
         State::Block(_) => State::Block(BlockState::NoFile),
+        State::Swapfile(_) => State::Swapfile(SwapfileState::Absent { room: None }),
         State::Tree(_) => State::Tree(TreeState::Absent),
         State::Git(_) => State::Git(GitState::Absent { git: true }),
         State::Firewall(_) => State::Firewall(FirewallState::Absent),
@@ -109,7 +111,9 @@ fn remove(entry: &Entry, state: &State) -> Edit {
     };
     if let Spec::Unit(spec) = &mut made.spec {
         // It is stopped and disabled, whichever of the two was declared.
-        (spec.enabled, spec.active) = (Some(true), Some(true));
+        // But for swap space: it is given up where its file goes, which looks at the memory first.
+        let swap = spec.name.unit().ends_with(".swap");
+        (spec.enabled, spec.active) = (Some(true), spec.active.or((!swap).then_some(true)));
     }
     let mut edit = undo(&made, state, false);
     if edit.action == Action::Remove && entry.original.as_ref().is_none_or(|original| !original.is_absent()) {

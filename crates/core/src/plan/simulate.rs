@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    BlockSpec, BlockState, CommandState, DebconfAnswer, DebconfEarlier, DebconfState, Entry, Fact, FirewallState,
-    GitSpec, GitState, GitUpdate, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState, PathKind,
-    PathState, Plan, ProbeState, Receipt, ResourceId, Revision, SecretState, Spec, Standing, State, SwitchState,
-    SysctlState, TreeState, UnitState, UnitVerb, UserState,
+    ActiveSwap, BlockSpec, BlockState, CommandState, DebconfAnswer, DebconfEarlier, DebconfState, Entry, Fact,
+    FirewallState, GitSpec, GitState, GitUpdate, GroupState, HostText, Observed, Op, Outcome, Owner, PackageState,
+    PathKind, PathState, Plan, ProbeState, Receipt, ResourceId, Revision, SecretState, Spec, Standing, State,
+    SwapfileFound, SwapfileState, SwitchState, SysctlState, TreeState, UnitState, UnitVerb, UserState,
 };
 
 /// What an observation finds after the plan's steps.
@@ -221,6 +221,30 @@ fn apply(op: &Op, host: &mut Observed) {
         Op::SetSysctl(spec) => {
             let live = SysctlState::Live(HostText::from(spec.value.as_str()));
             set(host, &Spec::Sysctl(spec.clone()), State::Sysctl(live));
+        }
+        Op::PutSwapfile { spec, .. } => {
+            let found = SwapfileFound {
+                size: spec.size,
+                formatted: Some(spec.size),
+                owner: 0,
+                mode: crate::model::Mode::from_bits(0o600),
+                active: spec.active.then(|| ActiveSwap {
+                    priority: spec.priority.map_or(-2, i32::from),
+                    used: 0,
+                }),
+                room: None,
+                memory: 0,
+            };
+            set(
+                host,
+                &Spec::Swapfile(spec.clone()),
+                State::Swapfile(SwapfileState::File(found)),
+            );
+        }
+        Op::RemoveSwapfile { path } => {
+            let id = ResourceId::new(crate::model::Kind::Swapfile, path.as_str());
+            let state = State::Swapfile(SwapfileState::Absent { room: None });
+            host.resources.insert(id, Fact::Known(state));
         }
         Op::LoadFirewall(spec) => {
             let state = FirewallState::Table {

@@ -2,6 +2,7 @@
 
 mod git;
 mod secrets;
+mod swapfiles;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -1350,6 +1351,29 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
         };
         (Spec::Firewall(spec(wide)), State::Firewall(state))
     });
+    let swapfile = (1..3u64, 0..3u8, 0..7u8, 0..4u8).prop_map(move |(size, priority, found, used)| {
+        let spec = SwapfileSpec {
+            priority: (priority > 0).then_some(u16::from(priority)),
+            ..swapfiles::spec(&format!("/swap{number}"), size)
+        };
+        let state = match found {
+            0 => SwapfileState::Absent { room: None },
+            1 => SwapfileState::Absent {
+                room: Some(swapfiles::room(u64::from(used))),
+            },
+            2 => SwapfileState::Other {
+                what: "a directory".to_owned(),
+            },
+            3 => SwapfileState::File(SwapfileFound {
+                formatted: None,
+                ..swapfiles::found(size, None)
+            }),
+            4 => SwapfileState::File(swapfiles::found(size, None)),
+            5 => SwapfileState::File(swapfiles::found(3 - size, Some((-2, u64::from(used))))),
+            _ => SwapfileState::File(swapfiles::found(size, Some((i32::from(used), 0)))),
+        };
+        (Spec::Swapfile(spec), State::Swapfile(state))
+    });
     let secret = (0..3u8, any::<bool>(), 0..4u8).prop_map(move |(wanted, sealed, found)| {
         let spec = SecretSpec {
             required: wanted > 0,
@@ -1390,6 +1414,7 @@ fn any_resource(number: usize) -> impl Strategy<Value = (Spec, Option<Fact<State
         secret.boxed(),
         firewall.boxed(),
         git.boxed(),
+        swapfile.boxed(),
         tree.boxed(),
         switch.boxed(),
         block.boxed(),
@@ -1474,6 +1499,7 @@ fn absent(kind: Kind) -> Option<State> {
         Kind::Package => Some(State::Package(PackageState::Absent)),
         Kind::Directory | Kind::File | Kind::Symlink => Some(State::Path(PathState::Absent)),
         Kind::Block => Some(State::Block(BlockState::NoFile)),
+        Kind::Swapfile => Some(State::Swapfile(SwapfileState::Absent { room: None })),
         Kind::Archive | Kind::Npm => Some(State::Tree(TreeState::Absent)),
         Kind::Git => Some(State::Git(crate::model::GitState::Absent { git: true })),
         Kind::Hold | Kind::Linger | Kind::KernelModule => Some(State::Switch(SwitchState { on: false })),

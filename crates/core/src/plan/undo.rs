@@ -165,6 +165,7 @@ fn as_it_was(spec: &Spec, before: Option<&Spec>, was: &State, gone: bool) -> Was
             want: PackageWant::Present,
             ..spec.clone()
         })),
+        (Spec::Swapfile(spec), State::Swapfile(was)) => super::swapfile::as_it_was(spec, was).map(Spec::Swapfile),
         (Spec::Tree(_), State::Tree(TreeState::Version { directory, .. })) => match before {
             Some(Spec::Tree(before)) if before.directory() == directory.untrusted() => Some(Spec::Tree(before.clone())),
             _ => None,

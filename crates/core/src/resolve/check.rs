@@ -238,6 +238,7 @@ pub(super) const fn path_of(spec: &Spec) -> Option<&AbsPath> {
         Spec::File(file) => Some(&file.path),
         Spec::Directory(directory) => Some(&directory.path),
         Spec::Symlink(link) => Some(&link.path),
+        Spec::Swapfile(swapfile) => Some(&swapfile.path),
         Spec::Tree(tree) => Some(&tree.path),
         Spec::Git(git) => Some(&git.path),
         Spec::Secret(secret) => Some(&secret.path),

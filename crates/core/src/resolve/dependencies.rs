@@ -6,12 +6,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::config::{Code, Diagnostic, did_you_mean};
 use crate::model::{
     AbsPath, Check, CommandSpec, Dependency, DependencyReason, GitSpec, Kind, ProbeSpec, ResourceId, Source, Spec,
-    Switch, TreeSpec, UnitName, UnitSpec, UserSpec,
+    SwapfileSpec, Switch, TreeSpec, UnitName, UnitSpec, UserSpec,
 };
 
 use super::declared::{Declarations, Declared};
 use super::firewall::DROP_IN;
-use super::shorthand::APT_DIRECTORIES;
+use super::shorthand::{APT_DIRECTORIES, escaped};
 use super::unit_text::{Named, named};
 use super::user_units;
 
@@ -102,7 +102,12 @@ impl<'a> Index<'a> {
         };
         for (id, declared) in &declarations.resources {
             match &declared.spec {
-                Spec::File(_) | Spec::Directory(_) | Spec::Symlink(_) | Spec::Tree(_) | Spec::Git(_) => {
+                Spec::File(_)
+                | Spec::Directory(_)
+                | Spec::Symlink(_)
+                | Spec::Tree(_)
+                | Spec::Git(_)
+                | Spec::Swapfile(_) => {
                     index.paths.insert(&id.name, id);
                 }
                 Spec::Secret(secret) => _ = index.paths.insert(secret.path.as_str(), id),
@@ -207,6 +212,7 @@ impl On<'_, '_> {
                 self.directory_of(&link.path);
                 self.target(&link.path, &link.target);
             }
+            Spec::Swapfile(swapfile) => self.swapfile(swapfile),
             Spec::Firewall(_) => self.add(self.index.get(Kind::Package, "nftables"), DependencyReason::After),
             Spec::Secret(secret) => self.owners(&secret.owner, &secret.group),
             Spec::Command(command) => self.command(command),
@@ -284,6 +290,18 @@ impl On<'_, '_> {
             }
         }
         self.path(&format!("/{}", parts.join("/")));
+    }
+
+    /// The swap file's directory, what is mounted above it, and the packages of the programs that make and use it.
+    fn swapfile(&mut self, swapfile: &SwapfileSpec) {
+        self.directory_of(&swapfile.path);
+        for above in swapfile.path.ancestors() {
+            let mount = format!("{}.mount", escaped(above.as_str()));
+            self.add(self.index.get(Kind::Unit, &mount), DependencyReason::After);
+        }
+        for package in ["util-linux", "mount"] {
+            self.add(self.index.get(Kind::Package, package), DependencyReason::After);
+        }
     }
 
     /// The tree's directory, and the packages whose programs make it.

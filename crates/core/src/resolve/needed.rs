@@ -102,6 +102,7 @@ fn is_provided(path: &AbsPath, declarations: &Declarations) -> bool {
                 Spec::Group(_)
                 | Spec::Debconf(_)
                 | Spec::Package(_)
+                | Spec::Swapfile(_)
                 | Spec::Switch(_)
                 | Spec::Sysctl(_)
                 | Spec::Firewall(_)

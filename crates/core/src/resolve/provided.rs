@@ -127,6 +127,7 @@ fn named_by(id: &ResourceId, declared: &Declared, declarations: &Declarations) -
         | Spec::Debconf(_)
         | Spec::Package(_)
         | Spec::Symlink(_)
+        | Spec::Swapfile(_)
         | Spec::Tree(_)
         | Spec::Switch(_)
         | Spec::Sysctl(_)

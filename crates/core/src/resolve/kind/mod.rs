@@ -13,6 +13,7 @@ mod node_range;
 mod package;
 mod probe;
 mod secret;
+mod swapfile;
 mod switch;
 mod symlink;
 mod sysctl;
@@ -46,6 +47,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         Kind::File => file::resolve(reader),
         Kind::Block => block::resolve(reader),
         Kind::Symlink => symlink::resolve(reader),
+        Kind::Swapfile => swapfile::resolve(reader),
         Kind::Archive => tree::archive(reader),
         Kind::Npm => tree::npm(reader),
         Kind::Git => git::resolve(reader),

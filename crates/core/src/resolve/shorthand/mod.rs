@@ -15,6 +15,7 @@ use crate::model::{
 };
 
 pub(super) use apt::APT_DIRECTORIES;
+pub(super) use mount::escaped;
 
 use super::declared::Said;
 use super::local::made;
@@ -38,10 +39,10 @@ pub(super) fn resolve(shorthand: Shorthand, reader: &mut Reader<'_, '_, '_>) -> 
 }
 
 /// What every text of a shorthand begins with.
-const HEADER: &str = "# Written by provision; what is changed here by hand is changed back.\n";
+pub(super) const HEADER: &str = "# Written by provision; what is changed here by hand is changed back.\n";
 
 /// Root's file with this content, and its id.
-fn file(path: String, content: Content) -> Result<FileSpec, Reported> {
+pub(super) fn file(path: String, content: Content) -> Result<FileSpec, Reported> {
     Ok(FileSpec {
         path: AbsPath::new(path).map_err(|_| Reported)?,
         content,
@@ -56,7 +57,7 @@ fn file(path: String, content: Content) -> Result<FileSpec, Reported> {
 }
 
 /// The content of a text that was made here.
-fn text(reader: &mut Reader<'_, '_, '_>, text: String) -> Content {
+pub(super) fn text(reader: &mut Reader<'_, '_, '_>, text: String) -> Content {
     let (blob, content) = made(text);
     reader.declarations.keep(&blob, content);
     content
@@ -74,7 +75,7 @@ fn running(name: &str) -> Result<Spec, Reported> {
 }
 
 /// A dependency of the parts of a shorthand on each other.
-fn after(spec: &Spec, span: Span) -> Said {
+pub(super) fn after(spec: &Spec, span: Span) -> Said {
     let on: ResourceId = spec.id();
     Said {
         on: Spanned::new(on, span),

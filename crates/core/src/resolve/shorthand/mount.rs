@@ -46,7 +46,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
 }
 
 /// A path as the stem of a unit's name (systemd.unit(5), STRING ESCAPING FOR INCLUSION IN UNIT NAMES).
-fn escaped(path: &str) -> String {
+pub(in crate::resolve) fn escaped(path: &str) -> String {
     let mut name = String::new();
     for (at, byte) in path.trim_matches('/').bytes().enumerate() {
         match byte {
