@@ -101,15 +101,23 @@ fn a_mirror_follows_says_what_is_lost_and_goes_back() {
     assert!(refused.told().contains("is unknown"), "{}", refused.told());
     lab.on_host("mv /home/bot/gone.git /home/bot/app.git");
 
-    // Back to the branch, whose place is what it is now, and back to the commit of the generation before.
-    lab.converge(&pinned(&first));
-    assert_eq!(lab.on_host("cat /srv/bot/app/f"), "one");
-    let _ = lab.provision(&["rollback", lab.name(), "--yes"]).expect(0);
-    assert_eq!(lab.on_host("cat /srv/bot/app/f"), "three");
-    lab.converge(&pinned(&first));
-    lab.converge(&pinned(&second));
-    let _ = lab.provision(&["rollback", lab.name(), "--yes"]).expect(0);
-    assert_eq!(lab.on_host("cat /srv/bot/app/f"), "one");
+    // Each generation comes back at the commit that it had, though the branch has moved on since.
+    lab.on_host("as-bot 'cd /home/bot/work; echo four > f; git commit -qam four; git push -q /home/bot/app.git main'");
+    lab.converge(&followed);
+    for (to, text) in [("3", "three"), ("1", "one"), ("4", "four"), ("2", "two")] {
+        lab.provision(&["rollback", lab.name(), to, "--yes"]).expect(0);
+        assert_eq!(lab.on_host("cat /srv/bot/app/f"), text, "back to {to}");
+        let again = lab.provision(&["rollback", lab.name(), to, "--plan", "--detailed-exitcode"]);
+        let _ = again.expect(0);
+    }
+    lab.converge(&followed);
+    assert_eq!(lab.on_host("cat /srv/bot/app/f"), "four");
+    // What it was cloned by goes with it, where it may.
+    lab.converge(&format!("{followed}\non_removal = \"restore\""));
+    lab.provision(&["rollback", lab.name(), "0", "--yes"]).expect(3);
+    lab.on_host("rm -r /srv/bot/app/g");
+    lab.provision(&["rollback", lab.name(), "0", "--yes"]).expect(0);
+    assert_eq!(lab.on_host("ls -A /srv/bot"), "");
 }
 
 #[test]
