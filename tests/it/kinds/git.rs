@@ -130,6 +130,18 @@ fn nothing_of_a_tree_runs_as_root_and_nothing_else_is_replaced() {
     assert!(refused.told().contains("is no checkout"), "{}", refused.told());
     assert_eq!(lab.on_host("cat /srv/bot/app/p; rm -r /srv/bot/app"), "precious");
 
+    // A link of root's on the way is followed; one that its owner may turn is not.
+    lab.on_host("ln -s /srv/bot /srv/disk; as-bot 'mkdir /srv/bot/real; ln -s real /srv/bot/link'");
+    let refused = lab
+        .apply(&mirror.replace("/srv/bot/app", "/srv/bot/link/app"))
+        .expect(3);
+    assert!(refused.told().contains("not safe to follow"), "{}", refused.told());
+    lab.converge(&mirror.replace("/srv/bot/app", "/srv/disk/app"));
+    assert_eq!(
+        lab.on_host("cat /srv/bot/app/f; ls -A /srv/bot/real; rm -r /srv/bot/app /srv/bot/link /srv/bot/real"),
+        "two"
+    );
+
     // A half clone of a run that was killed is in nobody's way.
     lab.on_host("as-bot 'mkdir -p /srv/bot/.app.provision-new/.git; echo x > /srv/bot/.app.provision-new/half'");
     lab.converge(&mirror);

@@ -3,6 +3,7 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,7 @@ use rustix::fs::{Mode, OFlags};
 use super::{Progress, failure, must_run, problem, run};
 use crate::accounts::{Accounts, User};
 use crate::child::Invocation;
+use crate::disk;
 use crate::observe;
 
 /// How long git may take to fetch.
@@ -180,8 +182,11 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(spec: &GitSpec, who: &'a User) -> Result<Self, StepError> {
-        let path = PathBuf::from(spec.path.as_str());
-        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        // Links on the way are root's alone, such as a /home that lies on another disk; what they lead to is judged.
+        let opened = disk::open_parent(&spec.path).map_err(|error| failure(&error))?;
+        let parent = fs::read_link(format!("/proc/self/fd/{}", opened.dir.as_raw_fd()))
+            .map_err(|error| problem(format!("cannot tell where {} lies: {error}", spec.path)))?;
+        let path = parent.join(spec.path.file_name());
         let meta = fs::symlink_metadata(&parent)
             .map_err(|error| problem(format!("cannot look at {}: {error}", parent.display())))?;
         let above = |whose: &[u32]| {
