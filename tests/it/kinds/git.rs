@@ -101,15 +101,23 @@ fn a_mirror_follows_says_what_is_lost_and_goes_back() {
     assert!(refused.told().contains("is unknown"), "{}", refused.told());
     lab.on_host("mv /home/bot/gone.git /home/bot/app.git");
 
-    // Back to the branch, whose place is what it is now, and back to the commit of the generation before.
-    lab.converge(&pinned(&first));
-    assert_eq!(lab.on_host("cat /srv/bot/app/f"), "one");
-    let _ = lab.provision(&["rollback", lab.name(), "--yes"]).expect(0);
-    assert_eq!(lab.on_host("cat /srv/bot/app/f"), "three");
-    lab.converge(&pinned(&first));
-    lab.converge(&pinned(&second));
-    let _ = lab.provision(&["rollback", lab.name(), "--yes"]).expect(0);
-    assert_eq!(lab.on_host("cat /srv/bot/app/f"), "one");
+    // Each generation comes back at the commit that it had, though the branch has moved on since.
+    lab.on_host("as-bot 'cd /home/bot/work; echo four > f; git commit -qam four; git push -q /home/bot/app.git main'");
+    lab.converge(&followed);
+    for (to, text) in [("3", "three"), ("1", "one"), ("4", "four"), ("2", "two")] {
+        lab.provision(&["rollback", lab.name(), to, "--yes"]).expect(0);
+        assert_eq!(lab.on_host("cat /srv/bot/app/f"), text, "back to {to}");
+        let again = lab.provision(&["rollback", lab.name(), to, "--plan", "--detailed-exitcode"]);
+        let _ = again.expect(0);
+    }
+    lab.converge(&followed);
+    assert_eq!(lab.on_host("cat /srv/bot/app/f"), "four");
+    // What it was cloned by goes with it, where it may.
+    lab.converge(&format!("{followed}\non_removal = \"restore\""));
+    lab.provision(&["rollback", lab.name(), "0", "--yes"]).expect(3);
+    lab.on_host("rm -r /srv/bot/app/g");
+    lab.provision(&["rollback", lab.name(), "0", "--yes"]).expect(0);
+    assert_eq!(lab.on_host("ls -A /srv/bot"), "");
 }
 
 #[test]
@@ -121,6 +129,18 @@ fn nothing_of_a_tree_runs_as_root_and_nothing_else_is_replaced() {
     let refused = lab.apply(&mirror).expect(1);
     assert!(refused.told().contains("is no checkout"), "{}", refused.told());
     assert_eq!(lab.on_host("cat /srv/bot/app/p; rm -r /srv/bot/app"), "precious");
+
+    // A link of root's on the way is followed; one that its owner may turn is not.
+    lab.on_host("ln -s /srv/bot /srv/disk; as-bot 'mkdir /srv/bot/real; ln -s real /srv/bot/link'");
+    let refused = lab
+        .apply(&mirror.replace("/srv/bot/app", "/srv/bot/link/app"))
+        .expect(3);
+    assert!(refused.told().contains("not safe to follow"), "{}", refused.told());
+    lab.converge(&mirror.replace("/srv/bot/app", "/srv/disk/app"));
+    assert_eq!(
+        lab.on_host("cat /srv/bot/app/f; ls -A /srv/bot/real; rm -r /srv/bot/app /srv/bot/link /srv/bot/real"),
+        "two"
+    );
 
     // A half clone of a run that was killed is in nobody's way.
     lab.on_host("as-bot 'mkdir -p /srv/bot/.app.provision-new/.git; echo x > /srv/bot/.app.provision-new/half'");

@@ -15,6 +15,7 @@ pub(crate) use change::{ChangeError, Removed, make_directory, make_symlink, remo
 pub(crate) const BLOCK_FILE_BYTES: u64 = 16 << 20;
 
 pub(crate) use inspect::{inspect, read_file};
+pub(crate) use resolve::open_parent;
 pub(crate) use seal::seal_of;
 pub(crate) use swapfile::{
     ATTRIBUTES as SWAPFILE_ATTRIBUTES, Found as SwapFound, Header as SwapHeader, Look as SwapLook, NewSwapfile,

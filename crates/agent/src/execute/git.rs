@@ -3,15 +3,18 @@
 
 use std::fs;
 use std::io::ErrorKind;
+use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use provision_core::model::{GitSpec, Revision, StepError};
+use rustix::fs::{Mode, OFlags};
 
 use super::{Progress, failure, must_run, problem, run};
 use crate::accounts::{Accounts, User};
 use crate::child::Invocation;
+use crate::disk;
 use crate::observe;
 
 /// How long git may take to fetch.
@@ -41,9 +44,10 @@ fn fill(spec: &GitSpec, who: &User, staged: &Path, progress: &mut Progress<'_>) 
     let clone = git().args(["clone", "--no-recurse-submodules"]);
     let words = format!("cloning {}", spec.url);
     match &spec.revision {
-        Revision::Branch(branch) => {
-            let branch = format!("--branch={branch}");
-            must_run(&clone.args([branch.as_str(), "--", &spec.url, "."]), &words, progress)
+        Revision::Branch(name) => {
+            let branch = format!("--branch={name}");
+            must_run(&clone.args([branch.as_str(), "--", &spec.url, "."]), &words, progress)?;
+            is_branch(spec, name, &git, progress)
         }
         Revision::Commit(commit) => {
             must_run(&clone.args(["--no-checkout", "--", &spec.url, "."]), &words, progress)?;
@@ -52,6 +56,24 @@ fn fill(spec: &GitSpec, who: &User, staged: &Path, progress: &mut Progress<'_>) 
             must_run(&check_out, &format!("checking out {commit}"), progress)
         }
     }
+}
+
+/// Git clones a tag of that name, too, where there is no such branch.
+fn is_branch(
+    spec: &GitSpec,
+    name: &str,
+    git: &dyn Fn() -> Invocation,
+    progress: &mut Progress<'_>,
+) -> Result<(), StepError> {
+    let branch = format!("refs/remotes/origin/{name}");
+    let look = git().args(["rev-parse", "--verify", "--quiet", &branch]);
+    if run(&look, progress)?.status.success() {
+        return Ok(());
+    }
+    Err(StepError {
+        fix: Some("write the commit that the tag stands for: `git rev-parse TAG^{commit}`".to_owned()),
+        ..problem(format!("{name} is a tag of {}, and no branch", spec.url))
+    })
 }
 
 /// Brings a commit here, where it is not here yet. Not every server gives one that no branch leads to.
@@ -148,7 +170,8 @@ pub(super) fn remove(spec: &GitSpec, progress: &mut Progress<'_>) -> Result<(), 
     place.sweep(progress)
 }
 
-/// Where a checkout lies, and where it is made: in a directory that nobody but root, or nobody but its owner, can change.
+/// Where a checkout lies, and where it is made: in a directory that nobody but root and its owner can change, or put another in its
+/// place. Whoever else could would have git work, with the owner's rights, in a tree that is theirs.
 struct Place<'a> {
     who: &'a User,
     path: PathBuf,
@@ -159,14 +182,24 @@ struct Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(spec: &GitSpec, who: &'a User) -> Result<Self, StepError> {
-        let path = PathBuf::from(spec.path.as_str());
-        let parent = path.parent().unwrap_or(Path::new("/")).to_owned();
+        // Links on the way are root's alone, such as a /home that lies on another disk; what they lead to is judged.
+        let opened = disk::open_parent(&spec.path).map_err(|error| failure(&error))?;
+        let parent = fs::read_link(format!("/proc/self/fd/{}", opened.dir.as_raw_fd()))
+            .map_err(|error| problem(format!("cannot tell where {} lies: {error}", spec.path)))?;
+        let path = parent.join(spec.path.file_name());
         let meta = fs::symlink_metadata(&parent)
             .map_err(|error| problem(format!("cannot look at {}: {error}", parent.display())))?;
-        let roots = parent.ancestors().all(|above| {
-            fs::symlink_metadata(above).is_ok_and(|meta| meta.is_dir() && meta.uid() == 0 && meta.mode() & 0o022 == 0)
-        });
-        let owners = meta.is_dir() && meta.uid() == who.uid && meta.mode() & 0o002 == 0;
+        let above = |whose: &[u32]| {
+            parent.ancestors().skip(1).all(|above| {
+                // Where everybody may make names but change only their own, such as /tmp, the next one is safe.
+                let kept = |meta: &fs::Metadata| meta.mode() & 0o022 == 0 || meta.mode() & 0o1000 != 0;
+                fs::symlink_metadata(above)
+                    .is_ok_and(|meta| meta.is_dir() && whose.contains(&meta.uid()) && kept(&meta))
+            })
+        };
+        let roots = meta.is_dir() && meta.uid() == 0 && meta.mode() & 0o022 == 0 && above(&[0]);
+        let owners =
+            who.uid != 0 && meta.is_dir() && meta.uid() == who.uid && meta.mode() & 0o002 == 0 && above(&[0, who.uid]);
         if !roots && !owners {
             return Err(StepError {
                 fix: Some(format!(
@@ -175,7 +208,7 @@ impl<'a> Place<'a> {
                     spec.owner
                 )),
                 ..problem(format!(
-                    "{} is a directory that others than root or {} may change, so nothing is cloned there",
+                    "{} is a directory that others than root or {} may change, or put another in place of, so nothing is cloned there",
                     parent.display(),
                     spec.owner
                 ))
@@ -221,7 +254,9 @@ impl<'a> Place<'a> {
     /// Gives what was made its name, durably; never in place of anything.
     fn finish(&self, progress: &mut Progress<'_>) -> Result<(), StepError> {
         let failed = |error: std::io::Error| problem(format!("cannot finish {}: {error}", self.path.display()));
-        let staged = fs::File::open(&self.staged).map_err(failed)?;
+        // The owner may have put something else there by now, such as a pipe, which would never open.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let staged = rustix::fs::open(&self.staged, flags, Mode::empty()).map_err(|error| failed(error.into()))?;
         rustix::fs::syncfs(&staged).map_err(|error| failed(error.into()))?;
         self.rename(&self.staged, &self.path, progress)
     }
@@ -457,13 +492,47 @@ mod tests {
     }
 
     #[test]
+    fn a_tag_is_not_taken_for_a_branch() {
+        let mut forge = Forge::new(GitUpdate::Clone);
+        sh(&forge.scratch.path().join("origin"), "git tag v1");
+        forge.spec.revision = Revision::Branch("v1".to_owned());
+        let error = forge.clone().unwrap_err();
+        assert!(error.problem.untrusted().contains("v1 is a tag"), "{error:?}");
+        assert_eq!(forge.beside(), Vec::<String>::new());
+    }
+
+    #[test]
+    fn nothing_is_cloned_where_others_could_put_another_directory() {
+        let forge = Forge::new(GitUpdate::Clone);
+        fs::set_permissions(forge.scratch.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        let error = forge.clone().unwrap_err();
+        assert!(error.problem.untrusted().contains("put another in place"), "{error:?}");
+        assert_eq!(forge.beside(), Vec::<String>::new());
+        // As long as each may change only what is theirs, as in /tmp, it is as good as any.
+        fs::set_permissions(forge.scratch.path(), fs::Permissions::from_mode(0o1777)).unwrap();
+        forge.clone().unwrap();
+    }
+
+    #[test]
     fn what_has_somebodys_work_in_it_is_not_removed() {
         let forge = Forge::new(GitUpdate::Clone);
         forge.clone().unwrap();
+        // Nothing of this hides anything.
+        forge.sh("git config status.showUntrackedFiles no");
         let removed = || remove(&forge.spec, &mut Progress::unheard());
         for (work, undone, words) in [
             ("echo new > g", "rm g", "changed or new files"),
             ("echo hand > f; git stash -q", "git stash drop -q", "stashed"),
+            (
+                "git update-index --skip-worktree f; echo hand > f",
+                "echo two > f; git update-index --no-skip-worktree f",
+                "told not to look at",
+            ),
+            (
+                "git worktree add -q --detach ../side",
+                "git worktree remove --force ../side",
+                "other working trees",
+            ),
             (
                 "git checkout -qb mine; echo own > f; git commit -qam own; git checkout -q main",
                 "git branch -qD mine",
@@ -471,9 +540,10 @@ mod tests {
             ),
         ] {
             forge.sh(work);
+            let there = forge.sh("cat f; git status --short");
             let error = removed().unwrap_err();
             assert!(error.problem.untrusted().contains(words), "{error:?}");
-            assert_eq!(forge.sh("cat f"), "two");
+            assert_eq!(forge.sh("cat f; git status --short"), there, "{work}");
             forge.sh(undone);
         }
         removed().unwrap();

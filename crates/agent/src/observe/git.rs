@@ -244,7 +244,8 @@ pub(crate) fn ask(invocation: Invocation) -> Result<(bool, String), String> {
     }
 }
 
-/// What of a checkout is nobody else's copy: changed and new files, what was put aside, and commits that came from nowhere.
+/// What of a checkout is nobody else's copy: changed and new files, what was put aside, and commits that came from nowhere. What git
+/// was told not to look at counts, as it may be changed, and so do other working trees that live from this one.
 ///
 /// # Errors
 /// Why it cannot be seen.
@@ -258,9 +259,15 @@ pub(crate) fn local_work(spec: &GitSpec, who: &User) -> Result<Vec<&'static str>
     let questions = [
         (
             "changed or new files",
-            ["status", "--porcelain", "--ignore-submodules=none"]
-                .map(str::to_owned)
-                .to_vec(),
+            // The tree's own configuration may say to list no new files.
+            [
+                "status",
+                "--porcelain",
+                "--untracked-files=normal",
+                "--ignore-submodules=none",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
         ),
         (
             "changes that were stashed",
@@ -280,6 +287,26 @@ pub(crate) fn local_work(spec: &GitSpec, who: &User) -> Result<Vec<&'static str>
         if !said.trim().is_empty() {
             work.push(what);
         }
+    }
+    let mut unwatched = false;
+    let listed = child::run(&git().args(["ls-files", "-v"]), |line| {
+        // "H" is a file like all others; "S" and small letters are those that it does not look at.
+        unwatched |= line.starts_with(|tag: char| tag == 'S' || tag.is_ascii_lowercase());
+    });
+    match listed {
+        Ok(status) if status.success() => {}
+        Ok(status) => return Err(format!("git ls-files failed with {}", status_words(status))),
+        Err(error) => return Err(reason(&error)),
+    }
+    if unwatched {
+        work.push("files that git was told not to look at");
+    }
+    let (well, said) = ask(git().args(["worktree", "list", "--porcelain"]))?;
+    if !well {
+        return Err(format!("git worktree list failed: {}", said.trim().replace('\n', "; ")));
+    }
+    if said.lines().filter(|line| line.starts_with("worktree ")).count() > 1 {
+        work.push("other working trees that live from it");
     }
     Ok(work)
 }

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::{
     BlockSpec, BlockState, CommandSpec, CommandState, DebconfAnswer, DebconfSpec, DebconfState, Digest, DirectorySpec,
     FIREWALL_TABLE, FileSpec, FirewallSpec, FirewallState, GitSpec, GitState, GroupSpec, GroupState, Kind, OnRemoval,
-    Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SecretSpec, SecretState, SwapfileSpec,
-    SwapfileState, SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitSpec,
-    UnitState, UserSpec, UserState,
+    Origin, PackageSpec, PackageState, PathState, ProbeSpec, ProbeState, SecretSpec, SecretState, Standing,
+    SwapfileSpec, SwapfileState, SwitchSpec, SwitchState, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState,
+    UnitSpec, UnitState, UserSpec, UserState,
 };
 
 /// A resource's identity on its host, written `kind:name`, such as `file:/etc/motd`.
@@ -240,6 +240,16 @@ impl State {
             // That git came while nothing was cloned is no reason to plan again.
             Self::Git(GitState::Absent { git: _ }) => Digest::of_json(&"no checkout"),
             Self::Swapfile(state) => state.fingerprint(),
+            // A plan names the commit that it brings; where the branch has gone since is for the next one.
+            Self::Git(GitState::Checkout {
+                url,
+                mirror:
+                    Some(Standing {
+                        commit,
+                        changed,
+                        tip: _,
+                    }),
+            }) => Digest::of_json(&("checkout", url, commit, changed)),
             // Values that wait for a run are in the same memory.
             Self::Secret(SecretState::Absent { nothing_mounted: _ }) => Digest::of_json(&"no secret"),
             Self::Command(CommandState { satisfied, detail: _ }) => Digest::of_json(&("command", satisfied)),
@@ -325,6 +335,7 @@ pub struct Resource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Fact;
 
     fn unit(active: &str) -> Digest {
         let state = State::Unit(UnitState {
@@ -334,6 +345,27 @@ mod tests {
             needs_reload: false,
         });
         state.fingerprint()
+    }
+
+    #[test]
+    fn a_plan_rests_on_what_is_checked_out_and_not_on_where_a_branch_has_gone_since() {
+        let at = |commit: &str, changed, tip: Option<&str>| {
+            let standing = Standing {
+                commit: Some(commit.to_owned()),
+                changed,
+                tip: tip.map(|tip| Fact::Known(tip.to_owned())),
+            };
+            let state = State::Git(GitState::Checkout {
+                url: "/srv/a.git".into(),
+                mirror: Some(standing),
+            });
+            state.fingerprint()
+        };
+        let found = at("1", 0, Some("2"));
+        assert_eq!(found, at("1", 0, Some("3")));
+        assert_eq!(found, at("1", 0, None));
+        assert_ne!(found, at("2", 0, Some("2")));
+        assert_ne!(found, at("1", 1, Some("2")));
     }
 
     #[test]

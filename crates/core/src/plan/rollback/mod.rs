@@ -6,11 +6,11 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan;
+use super::{git, plan};
 use crate::model::{
     AbsPath, Applier, Blob, Connection, Desired, Digest, Entry, Fact, GroupState, HostName, HostText, Kind, Observed,
-    Op, Origin, PackageState, PackageWant, Past, PathState, Pins, Plan, Receipt, Resource, ResourceId, Spec, State,
-    UserState, pin,
+    Op, Origin, PackageState, PackageWant, Past, PathState, Pins, Plan, Receipt, Resource, ResourceId, Revision, Spec,
+    State, UserState, pin,
 };
 
 /// Something that going back does not bring back, though it was otherwise then.
@@ -187,6 +187,13 @@ fn completed(entry: &Entry, later: Option<&Entry>, then: Option<&State>, now: Op
         (Spec::Group(spec), Some(State::Group(GroupState::Present { gid }))) => {
             let declared = matches!(later.map(|later| &later.spec), Some(Spec::Group(later)) if later.gid.is_some());
             complete(&mut spec.gid, gone || declared, || Some(*gid));
+        }
+        // The branch has moved on; where it was is known from when the checkout was moved.
+        (Spec::Git(spec), Some(State::Git(then))) => {
+            let pinned = matches!(spec.revision, Revision::Branch(_)).then(|| git::as_it_was(spec, then));
+            if let Some(pinned) = pinned.flatten() {
+                *spec = pinned;
+            }
         }
         (Spec::Unit(spec), Some(State::Unit(unit))) => {
             let Some(Spec::Unit(later)) = later.map(|later| &later.spec) else {

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::{
-    Content, DirectorySpec, FileSpec, GroupSpec, HostFacts, Millis, OnChange, OnRemoval, Owner, Pins, Source,
-    SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitName, UnitSpec, UnitState, UserSpec,
+    Content, DirectorySpec, FileSpec, GitSpec, GitState, GitUpdate, GroupSpec, HostFacts, Millis, OnChange, OnRemoval,
+    Owner, Pins, Source, Standing, Step, SymlinkSpec, SysctlSpec, SysctlState, TreeSpec, TreeState, UnitName, UnitSpec,
+    UnitState, UserSpec,
 };
 use crate::plan::simulate::simulate;
 
@@ -385,6 +386,59 @@ fn a_set_of_packages_is_installed_again_from_what_the_host_keeps_or_stays() {
     let back = back(&kept);
     assert!(back.wanted.is_empty() && back.remains.is_empty());
     assert_eq!(told(&simulate(&back.plan, &two)), told(&one));
+}
+
+#[test]
+fn a_checkout_goes_back_to_the_commit_that_its_branch_was_at() {
+    let spec = GitSpec {
+        path: path("/srv/app"),
+        url: "https://example.org/app.git".into(),
+        revision: Revision::Branch("main".into()),
+        owner: "root".into(),
+        update: GitUpdate::Mirror,
+        key: None,
+        known_hosts: None,
+    };
+    let id = Spec::Git(spec.clone()).id();
+    let at = |commit: &str, tip: &str| {
+        State::Git(GitState::Checkout {
+            url: spec.url.as_str().into(),
+            mirror: Some(Standing {
+                commit: Some(commit.repeat(40)),
+                changed: 0,
+                tip: Some(Fact::Known(tip.repeat(40))),
+            }),
+        })
+    };
+    let zero = bare([(id.clone(), State::Git(GitState::Absent { git: true }))].into_iter());
+    let declared = || desired([Spec::Git(spec.clone())].into_iter());
+    let mut one = simulate(&plan(&declared(), &zero, &by()), &zero);
+    one.resources.insert(id.clone(), Fact::Known(at("1", "2")));
+    let moved = plan(&declared(), &one, &by());
+    let two = simulate(&moved, &one);
+    let (host, connection) = host();
+    let past = past(&one, &moved);
+    let back = rollback((&host, &connection), &past, &two, &by(), &BTreeMap::new(), &Pins::new());
+    assert!(
+        matches!(&back.plan.steps[..], [Step { op: Op::MirrorGit { commit, .. }, .. }] if *commit == "1".repeat(40)),
+        "{:#?}",
+        back.plan.steps
+    );
+    // What it went back to is what it is held to until the next apply.
+    let gone_back = simulate(&back.plan, &two);
+    let again = rollback(
+        (&host, &connection),
+        &past,
+        &gone_back,
+        &by(),
+        &BTreeMap::new(),
+        &Pins::new(),
+    );
+    assert!(
+        again.plan.steps.is_empty() && again.plan.blockers.is_empty(),
+        "{:#?}",
+        again.plan
+    );
 }
 
 #[test]
