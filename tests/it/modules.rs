@@ -99,14 +99,15 @@ fn names(directory: &Path, prefix: &str) -> Vec<String> {
     names
 }
 
-/// Copies the texts below a directory of this repository into the lab's project.
-pub(crate) fn copy(root: &Path, directory: &str, lab: &Lab) {
+/// Copies what lies below a directory of this repository to the same place of a project.
+pub(crate) fn copy(root: &Path, directory: &str, project: &Path) {
+    fs::create_dir_all(project.join(directory)).unwrap();
     for entry in fs::read_dir(root.join(directory)).unwrap() {
         let name = format!("{directory}/{}", entry.unwrap().file_name().to_str().unwrap());
         if root.join(&name).is_dir() {
-            copy(root, &name, lab);
+            copy(root, &name, project);
         } else {
-            lab.write(&name, &fs::read_to_string(root.join(&name)).unwrap());
+            fs::copy(root.join(&name), project.join(&name)).unwrap();
         }
     }
 }
@@ -116,7 +117,7 @@ fn every_module_keeps_its_promise_as_its_documentation_uses_it() {
     let lab = Lab::new();
     let library = Path::new(env!("CARGO_MANIFEST_DIR")).join("modules");
     let names = names(&library, "");
-    copy(Path::new(env!("CARGO_MANIFEST_DIR")), "files", &lab);
+    copy(Path::new(env!("CARGO_MANIFEST_DIR")), "files", lab.root());
     for name in &names {
         let file = format!("{name}.toml");
         lab.write(

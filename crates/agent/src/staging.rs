@@ -192,12 +192,16 @@ pub(crate) fn load(layout: &Layout, id: &Digest) -> Result<Plan, StageError> {
     Ok(plan)
 }
 
+fn check_package(name: &str) -> Result<(), StageError> {
+    check_package_name(name).map_err(|source| StageError::PackageName {
+        name: name.to_owned(),
+        source,
+    })
+}
+
 /// Both are words of lines that debconf's tools read.
 fn check_question(question: &str, package: &str) -> Result<(), StageError> {
-    check_package_name(package).map_err(|source| StageError::PackageName {
-        name: package.to_owned(),
-        source,
-    })?;
+    check_package(package)?;
     let is_word = question.bytes().all(|byte| byte.is_ascii_graphic()) && question.contains('/');
     if is_word {
         Ok(())
@@ -250,10 +254,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
             }
             Op::Packages { install, bare, remove } => {
                 for name in install.keys().chain(bare).chain(remove) {
-                    check_package_name(name).map_err(|source| StageError::PackageName {
-                        name: name.clone(),
-                        source,
-                    })?;
+                    check_package(name)?;
                 }
                 for (name, version) in install {
                     if let Some(version) = version.as_ref().filter(|version| !is_version(version)) {
@@ -274,12 +275,7 @@ fn check(layout: &Layout, plan: &Plan) -> Result<(), StageError> {
                 package,
                 to: _,
             } => check_question(question, package)?,
-            Op::Reconfigure { package } => {
-                check_package_name(package).map_err(|source| StageError::PackageName {
-                    name: package.clone(),
-                    source,
-                })?;
-            }
+            Op::Reconfigure { package } => check_package(package)?,
             Op::SetAttributes { .. }
             | Op::MakeDirectory(_)
             | Op::MakeSymlink(_)

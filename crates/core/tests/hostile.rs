@@ -18,10 +18,16 @@ use std::sync::{Mutex, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use provision_core::config::{Sources, load, render, to_json};
-use provision_core::resolve::{Resolution, resolve_all, why};
+use provision_core::resolve::Resolution;
 
-type Files = BTreeMap<String, Vec<u8>>;
+#[expect(
+    unreachable_pub,
+    reason = "it is shared with the fuzzers, in whose crate it is public"
+)]
+#[path = "../fuzz/src/survive.rs"]
+mod survive;
+
+use survive::Files;
 
 /// The longest that one project may take. Unoptimised, on a busy machine, the worst takes a tenth of it.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -118,20 +124,7 @@ fn survive(config: &Files) -> Resolution {
     let start = Instant::now();
     let test = thread::current().name().unwrap_or_default().to_owned();
     TRIED.lock().unwrap().insert(test.clone(), (start, config.clone()));
-    let files = BTreeMap::from([("motd".to_owned(), b"{{ host.name }}".to_vec())]);
-    let sources = Sources {
-        config: config.clone(),
-        files: &files,
-    };
-    let resolution = resolve_all(&sources);
-    let text = render(&resolution.diagnostics, &resolution.sources, false, 100);
-    assert_eq!(text.is_empty(), resolution.diagnostics.is_empty());
-    drop(to_json(&resolution.diagnostics, &resolution.sources));
-    let project = load(&sources.config);
-    if let Some(host) = project.hosts.keys().next().cloned() {
-        let answer = why(project, &sources, &host, "m.x");
-        drop(answer.why);
-    }
+    let resolution = survive::survive(config);
     TRIED.lock().unwrap().remove(&test);
     assert!(peak() <= MOST_MEMORY, "{} MiB were held", peak());
     let taken = start.elapsed();

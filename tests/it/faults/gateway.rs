@@ -4,7 +4,7 @@
 //! All is the modules' own, but for the gateway's packages, which take 650 MB: a small set of npm's stands in for them, and
 //! a small server for the gateway itself, with a state of its own. With `PROVISION_GATEWAY=real` nothing stands in: the real
 //! gateway is there from the first apply, and each of the others changes its unit, its limits and all around it. That
-//! takes two hours; `PROVISION_KILLS` and `PROVISION_CUTS` say how many of each are tried.
+//! takes more than an hour; `PROVISION_KILLS` and `PROVISION_CUTS` say how many of each are tried.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -93,8 +93,8 @@ text = "version {version}\n"
 fn lab() -> Lab {
     let lab = Lab::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    copy(root, "files", &lab);
-    copy(root, "modules", &lab);
+    copy(root, "files", lab.root());
+    copy(root, "modules", lab.root());
     if is_real() {
         return lab;
     }

@@ -15,8 +15,8 @@ use crate::modules::copy;
 /// Gives a lab's project the standard modules and their files.
 fn library(lab: &Lab) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    copy(root, "files", lab);
-    copy(root, "modules", lab);
+    copy(root, "files", lab.root());
+    copy(root, "modules", lab.root());
 }
 
 /// Prints where the time of an apply went, the longest first: `cargo test … -- --nocapture` shows it.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::lab::PROVISION;
+use crate::modules::copy;
 use crate::stand_in::StandIn;
 
 const REGION: &str = "eu-central-1";
@@ -24,26 +25,14 @@ impl Drop for Kept<'_> {
     }
 }
 
-fn copied(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let (path, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if path.is_dir() {
-            copied(&path, &to);
-        } else {
-            fs::copy(path, to).unwrap();
-        }
-    }
-}
-
 #[test]
 fn the_rehearsed_bot_has_its_token_from_secrets_manager_and_lets_in_who_has_it() {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR"));
     let place = tempfile::tempdir().unwrap();
     let project = place.path();
     let name = format!("moltbot-{}", std::process::id());
-    copied(&repository.join("modules"), &project.join("modules"));
-    copied(&repository.join("files"), &project.join("files"));
+    copy(repository, "modules", project);
+    copy(repository, "files", project);
     let put = |path: &str, text: &str| {
         fs::create_dir_all(project.join(path).parent().unwrap()).unwrap();
         fs::write(project.join(path), text).unwrap();
@@ -102,9 +91,10 @@ fn the_rehearsed_bot_has_its_token_from_secrets_manager_and_lets_in_who_has_it()
         .find(|line| line.trim_start().starts_with("ssh "))
         .unwrap_or_else(|| panic!("no way in: {told}"));
     let on_host = |line: &str, input: &str| {
-        // As a person would paste it.
-        let mut child = Command::new("/bin/sh")
-            .args(["-c", &format!("{login} {}", shell_quoted(line))])
+        let mut words = login.split_whitespace();
+        let mut child = Command::new(words.next().unwrap())
+            .args(words)
+            .arg(line)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -147,8 +137,4 @@ fn the_rehearsed_bot_has_its_token_from_secrets_manager_and_lets_in_who_has_it()
         "{evaluated}"
     );
     drop(kept);
-}
-
-fn shell_quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\'', r"'\''"))
 }

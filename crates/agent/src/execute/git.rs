@@ -22,9 +22,13 @@ const DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// How long what touches only the disk may take.
 const LOCAL: Duration = Duration::from_secs(10 * 60);
 
-pub(super) fn clone(spec: &GitSpec, progress: &mut Progress<'_>) -> Result<(), StepError> {
+fn owner(spec: &GitSpec) -> Result<User, StepError> {
     let accounts = Accounts::read().map_err(|error| failure(&error))?;
-    let who = observe::who(spec, &accounts).map_err(|error| failure(&error))?;
+    observe::who(spec, &accounts).cloned().map_err(|error| failure(&error))
+}
+
+pub(super) fn clone(spec: &GitSpec, progress: &mut Progress<'_>) -> Result<(), StepError> {
+    let who = &owner(spec)?;
     let place = Place::of(spec, who)?;
     place.sweep(progress)?;
     let made = place
@@ -112,8 +116,7 @@ fn fetch(
 const MOVING: &str = ".git/provision-moves-this";
 
 pub(super) fn mirror(spec: &GitSpec, commit: &str, progress: &mut Progress<'_>) -> Result<(), StepError> {
-    let accounts = Accounts::read().map_err(|error| failure(&error))?;
-    let who = observe::who(spec, &accounts).map_err(|error| failure(&error))?;
+    let who = &owner(spec)?;
     let tree = Path::new(spec.path.as_str());
     let owners = |program: &str, args: &[&str], progress: &mut Progress<'_>| {
         let change = observe::as_user(who, program, LOCAL).cwd(tree).args(args);
@@ -147,8 +150,7 @@ pub(super) fn mirror(spec: &GitSpec, commit: &str, progress: &mut Progress<'_>) 
 }
 
 pub(super) fn remove(spec: &GitSpec, progress: &mut Progress<'_>) -> Result<(), StepError> {
-    let accounts = Accounts::read().map_err(|error| failure(&error))?;
-    let who = observe::who(spec, &accounts).map_err(|error| failure(&error))?;
+    let who = &owner(spec)?;
     let place = Place::of(spec, who)?;
     let work = observe::local_work(spec, who).map_err(problem)?;
     if !work.is_empty() {

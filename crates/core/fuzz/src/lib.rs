@@ -1,13 +1,9 @@
 //! What the fuzz targets share: a project in one text, and everything that the language does with one. What may be in a
 //! project, each target says for itself.
 
-use std::collections::BTreeMap;
+mod survive;
 
-use provision_core::config::{Sources, load, render, to_json};
-use provision_core::resolve::{resolve_all, why};
-
-/// The files of a project, by path.
-pub type Files = BTreeMap<String, Vec<u8>>;
+pub use survive::{Files, survive};
 
 /// Stands before the path of a file, on a line of its own; `scripts/fuzz` writes the seeds so.
 const FILE: &str = "=== ";
@@ -25,24 +21,4 @@ pub fn unpacked(text: &[u8]) -> Files {
         }
     }
     files
-}
-
-/// Resolves a project, tells of it in both forms, and asks why: none of it may panic.
-///
-/// # Panics
-/// Where it contradicts itself, such as with findings of which nothing is told.
-pub fn survive(config: &Files) {
-    let files = Files::from([("motd".to_owned(), b"{{ host.name }}".to_vec())]);
-    let sources = Sources {
-        config: config.clone(),
-        files: &files,
-    };
-    let resolution = resolve_all(&sources);
-    let text = render(&resolution.diagnostics, &resolution.sources, false, 100);
-    assert_eq!(text.is_empty(), resolution.diagnostics.is_empty());
-    drop(to_json(&resolution.diagnostics, &resolution.sources));
-    let project = load(&sources.config);
-    if let Some(host) = project.hosts.keys().next().cloned() {
-        drop(why(project, &sources, &host, "m.x").why);
-    }
 }

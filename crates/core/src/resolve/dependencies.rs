@@ -11,7 +11,8 @@ use crate::model::{
 
 use super::declared::{Declarations, Declared};
 use super::firewall::DROP_IN;
-use super::shorthand::{APT_DIRECTORIES, escaped};
+use super::parts::unit_stem;
+use super::shorthand::APT_DIRECTORIES;
 use super::unit_text::{Named, named};
 use super::user_units;
 
@@ -296,7 +297,7 @@ impl On<'_, '_> {
     fn swapfile(&mut self, swapfile: &SwapfileSpec) {
         self.directory_of(&swapfile.path);
         for above in swapfile.path.ancestors() {
-            let mount = format!("{}.mount", escaped(above.as_str()));
+            let mount = format!("{}.mount", unit_stem(above.as_str()));
             self.add(self.index.get(Kind::Unit, &mount), DependencyReason::After);
         }
         for package in ["util-linux", "mount"] {

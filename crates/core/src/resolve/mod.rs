@@ -16,6 +16,7 @@ mod local;
 mod merge;
 mod needed;
 mod options;
+mod parts;
 mod provided;
 mod reader;
 mod render;

@@ -4,8 +4,8 @@
 use crate::config::{Code, Diagnostic, Reported, Size, Spanned, SwapPriority};
 use crate::model::{AbsPath, Millis, OnChange, Spec, SwapfileSpec, UnitName, UnitSpec};
 
+use super::super::parts::{HEADER, after, file, text, unit_stem};
 use super::super::reader::Reader;
-use super::super::shorthand::{HEADER, after, escaped, file, text};
 use super::UNIT_DIRECTORY;
 
 /// Sizes are whole MiB: a whole number of pages on every processor.
@@ -31,7 +31,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     }
     let size = checked(reader, &size)?;
     let priority = priority.map(|priority| priority.value.0);
-    let unit = format!("{}.swap", escaped(path.as_str()));
+    let unit = format!("{}.swap", unit_stem(path.as_str()));
     if unit.len() > 255 {
         let message = "the path is too long for the name of a swap unit";
         return Err(reader.report(Diagnostic::error(Code::InvalidValue, message, name.span, "")));

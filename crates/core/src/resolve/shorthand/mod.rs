@@ -9,16 +9,12 @@ mod sudoers;
 mod system;
 mod timer;
 
-use crate::config::{Code, Diagnostic, Reported, Shorthand, Span, Spanned};
-use crate::model::{
-    AbsPath, Content, DependencyReason, FileSpec, Millis, Mode, OnChange, ResourceId, Spec, UnitName, UnitSpec,
-};
+use crate::config::{Code, Diagnostic, Reported, Shorthand, Spanned};
+use crate::model::{Millis, OnChange, Spec, UnitName, UnitSpec};
 
 pub(super) use apt::APT_DIRECTORIES;
-pub(super) use mount::escaped;
 
-use super::declared::Said;
-use super::local::made;
+use super::parts::{HEADER, after, file, text, unit_stem};
 use super::reader::Reader;
 
 /// How long a unit of a shorthand must stay up: it either fails at once or not at all.
@@ -38,31 +34,6 @@ pub(super) fn resolve(shorthand: Shorthand, reader: &mut Reader<'_, '_, '_>) -> 
     }
 }
 
-/// What every text of a shorthand begins with.
-pub(super) const HEADER: &str = "# Written by provision; what is changed here by hand is changed back.\n";
-
-/// Root's file with this content, and its id.
-pub(super) fn file(path: String, content: Content) -> Result<FileSpec, Reported> {
-    Ok(FileSpec {
-        path: AbsPath::new(path).map_err(|_| Reported)?,
-        content,
-        owner: "root".to_owned(),
-        group: "root".to_owned(),
-        mode: Mode::from_bits(0o644),
-        validate: None,
-        sensitive: false,
-        private: false,
-        seed: false,
-    })
-}
-
-/// The content of a text that was made here.
-pub(super) fn text(reader: &mut Reader<'_, '_, '_>, text: String) -> Content {
-    let (blob, content) = made(text);
-    reader.declarations.keep(&blob, content);
-    content
-}
-
 /// A unit that is enabled and runs.
 fn running(name: &str) -> Result<Spec, Reported> {
     Ok(Spec::Unit(UnitSpec {
@@ -72,15 +43,6 @@ fn running(name: &str) -> Result<Spec, Reported> {
         on_change: OnChange::Restart,
         settle: SETTLE,
     }))
-}
-
-/// A dependency of the parts of a shorthand on each other.
-pub(super) fn after(spec: &Spec, span: Span) -> Said {
-    let on: ResourceId = spec.id();
-    Said {
-        on: Spanned::new(on, span),
-        reason: DependencyReason::After,
-    }
 }
 
 /// A word that goes into a file where white space and line feeds would be more than a word.

@@ -6,7 +6,7 @@ use crate::model::{AbsPath, Spec};
 
 use super::super::kind::UNIT_DIRECTORY;
 use super::super::reader::Reader;
-use super::{HEADER, file, one_line, one_word, running, text};
+use super::{HEADER, file, one_line, one_word, running, text, unit_stem};
 
 pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     let name = reader.name()?;
@@ -21,7 +21,7 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
         one_word(reader, option)?;
     }
     let path = AbsPath::new(name.value).map_err(|_| Reported)?;
-    let unit = format!("{}.mount", escaped(path.as_str()));
+    let unit = format!("{}.mount", unit_stem(path.as_str()));
     if unit.len() > 255 {
         let message = "the path is too long for the name of a mount unit";
         return Err(reader.report(Diagnostic::error(Code::InvalidValue, message, name.span, "")));
@@ -43,35 +43,4 @@ pub(super) fn resolve(reader: &mut Reader<'_, '_, '_>) -> Result<(), Reported> {
     reader.declare(Spec::File(unit_file), name.span, Vec::new());
     reader.declare(running(&unit)?, name.span, said?);
     Ok(())
-}
-
-/// A path as the stem of a unit's name (systemd.unit(5), STRING ESCAPING FOR INCLUSION IN UNIT NAMES).
-pub(in crate::resolve) fn escaped(path: &str) -> String {
-    let mut name = String::new();
-    for (at, byte) in path.trim_matches('/').bytes().enumerate() {
-        match byte {
-            b'/' => name.push('-'),
-            b'.' if at == 0 => name.push_str("\\x2e"),
-            b if b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'.') => name.push(char::from(b)),
-            b => name.push_str(&format!("\\x{b:02x}")),
-        }
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::escaped;
-
-    #[test]
-    fn paths_are_escaped_as_systemd_escape_does() {
-        for (path, name) in [
-            ("/srv/data", "srv-data"),
-            ("/srv/my-data", "srv-my\\x2ddata"),
-            ("/.hidden/a.b", "\\x2ehidden-a.b"),
-            ("/srv/ü", "srv-\\xc3\\xbc"),
-        ] {
-            assert_eq!(escaped(path), name);
-        }
-    }
 }
